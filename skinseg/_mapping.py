@@ -1,0 +1,295 @@
+"""Mapping a function over many images: in parallel, with progress, a cache and a stated fate of errors."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import cv2
+import joblib
+from joblib import Parallel, delayed, effective_n_jobs
+from sklearn.utils.validation import check_memory
+
+from .exceptions import EmptyMaskWarning, ImageBatchError
+from .images import LesionImage
+
+__all__ = [
+    "ResultCache",
+    "StepCache",
+    "batches_of",
+    "fail",
+    "hash_of",
+    "map_batches",
+    "raise_or_list",
+    "transform_batch",
+    "warn_of_empty_masks",
+]
+
+_LISTED_NAMES = 10
+
+
+def batches_of(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Cut a sequence into batches of at most ``size``."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+@contextmanager
+def _opencv_threads(n_threads: int) -> Iterator[None]:
+    """Bound OpenCV's own threads, so that parallel workers do not fight for the cores."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(n_threads)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any]) -> Any:
+    with _opencv_threads(1):
+        return function(batch)
+
+
+def map_batches(
+    function: Callable[[Sequence[LesionImage]], Any],
+    records: Sequence[LesionImage],
+    *,
+    batch_size: int | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    desc: str = "",
+) -> Iterator[tuple[int, Sequence[LesionImage], Any]]:
+    """Apply a function to batches of records, in order, as the results come in.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a list of records; must be picklable for ``n_jobs`` > 1.
+    records : sequence of LesionImage
+        The records. Files among them are decoded by the function, in the
+        worker, so that no more than the batches in flight are in memory.
+    batch_size : int, default=None
+        Records a call; chosen by the number of records and workers if None.
+    n_jobs : int, default=None
+        Workers, as in joblib: None is 1 unless in a `joblib.parallel_config`
+        context, -1 all cores.
+    verbose : int, default=0
+        Show a progress bar if above 0.
+    desc : str, default=""
+        Text beside the progress bar.
+
+    Yields
+    ------
+    start, batch, result : int, sequence of LesionImage, object
+        Position of the first record of the batch, the batch, what the function
+        gave.
+    """
+    workers = effective_n_jobs(n_jobs)
+    if batch_size is None:
+        batch_size = max(1, min(32, math.ceil(len(records) / (4 * workers))))
+    batches = list(batches_of(records, batch_size))
+    results: Iterator[Any]
+    if workers == 1:
+        results = map(function, batches)
+    else:
+        parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
+        results = parallel(delayed(_run_in_worker)(function, batch) for batch in batches)
+    progress = None
+    if verbose > 0:
+        from tqdm.auto import tqdm  # here, for its search for notebooks costs time at import
+
+        progress = tqdm(total=len(records), desc=desc, unit="image")
+    start = 0
+    try:
+        for batch, result in zip(batches, results, strict=True):
+            yield start, batch, result
+            start += len(batch)
+            if progress is not None:
+                progress.update(len(batch))
+    finally:
+        if progress is not None:
+            progress.close()
+
+
+def fail(record: LesionImage, error: Exception) -> LesionImage:
+    """Mark a record as failed, so that later steps leave it alone and the rest of the batch goes on."""
+    text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return record.with_(error=text or type(error).__name__)
+
+
+def transform_batch(step: Any, records: Sequence[LesionImage], method: str = "transform") -> list[Any]:
+    """Send a batch through one step; images that fail are marked and the others go on.
+
+    Steps of skinseg mark failed images themselves. A foreign step that raises
+    is tried again image by image, to find out which ones it cannot take.
+
+    Parameters
+    ----------
+    step : estimator
+        With a method ``transform`` (or the one named).
+    records : sequence of LesionImage
+        The batch; failed records in it are passed on.
+    method : str, default="transform"
+        The method of a foreign step.
+
+    Returns
+    -------
+    list
+        One result an image: a record, a row of a table, or a failed record.
+    """
+    own = getattr(step, "_apply_batch", None)
+    if own is not None:
+        return list(own(records))
+    alive = [index for index, record in enumerate(records) if record.error is None]
+    results: list[Any] = list(records)
+    if not alive:
+        return results
+    call = getattr(step, method)
+    try:
+        outcomes = _as_items(call([records[index] for index in alive]))
+        if len(outcomes) != len(alive):
+            raise ValueError(f"{type(step).__name__} gave {len(outcomes)} results for {len(alive)} images")
+    except Exception as error:
+        if len(alive) == 1:
+            results[alive[0]] = fail(records[alive[0]], error)
+            return results
+        outcomes = [transform_batch(step, [records[index]], method)[0] for index in alive]
+    for index, outcome in zip(alive, outcomes, strict=True):
+        results[index] = outcome
+    return results
+
+
+def _as_items(output: Any) -> list[Any]:
+    """Cut the output of a foreign step into one item an image."""
+    if hasattr(output, "to_numpy"):  # a DataFrame
+        output = output.to_numpy()
+    elif hasattr(output, "toarray"):  # a sparse matrix
+        output = output.toarray()
+    return list(output)
+
+
+def raise_or_list(caller: str, on_error: str, errors: dict[int, tuple[str | None, str]]) -> dict[int, str]:
+    """Raise the errors of a batch, or give them as a dict for ``errors_``.
+
+    Parameters
+    ----------
+    caller : str
+        Name of the estimator.
+    on_error : {"raise", "nan"}
+        What to do.
+    errors : dict of int to (str or None, str)
+        Position of the image -> its name and what went wrong.
+
+    Returns
+    -------
+    dict of int to str
+        Position -> message.
+    """
+    texts = {index: f"X[{index}]{f' ({name})' if name else ''}: {text}" for index, (name, text) in errors.items()}
+    if texts and on_error == "raise":
+        message = f"{caller} failed on {len(texts)} images (on_error='nan' leaves them out and goes on):"
+        raise ImageBatchError(message, texts)
+    return texts
+
+
+def warn_of_empty_masks(caller: str, names: Sequence[str], total: int, consequence: str) -> None:
+    """Warn once of all images in which no lesion was found."""
+    if not names:
+        return
+    listed = ", ".join(names[:_LISTED_NAMES]) + (", ..." if len(names) > _LISTED_NAMES else "")
+    warnings.warn(
+        f"{caller} found no lesion in {len(names)} of {total} images ({listed}); {consequence}",
+        EmptyMaskWarning,
+        stacklevel=3,
+    )
+
+
+class _NotRemembered(Exception):
+    """The cache holds no (intact) entry."""
+
+
+def _remember(key: str, value: Any) -> Any:
+    if value is None:
+        raise _NotRemembered
+    return value
+
+
+class ResultCache:
+    """Results kept on disk under a key of our own, by `joblib.Memory`.
+
+    joblib would hash the arguments of a function, which for images means to
+    decode them first; here the key comes from the record (`cache_key`) and
+    from the settings of the step.
+
+    Parameters
+    ----------
+    memory : None, str, path-like or joblib.Memory
+        Folder of the cache; None keeps nothing.
+    """
+
+    def __init__(self, memory: Any) -> None:
+        location = str(memory) if hasattr(memory, "__fspath__") else memory
+        self._call = None if location is None else check_memory(location).cache(_remember, ignore=["value"])
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is kept."""
+        return self._call is not None
+
+    def get(self, key: str) -> Any:
+        """Give the result kept under a key, or None."""
+        if self._call is None:
+            return None
+        try:
+            return self._call(key, None)
+        except _NotRemembered:
+            return None
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a result; None is never kept."""
+        if self._call is not None and value is not None:
+            self._call(key, value)
+
+
+def hash_of(*parts: Any) -> str:
+    """Hash of anything that joblib can hash."""
+    return str(joblib.hash(parts))
+
+
+class StepCache:
+    """Results of one step with its present settings, an entry an image.
+
+    Parameters
+    ----------
+    memory : None, str, path-like or joblib.Memory
+        Folder of the cache; None keeps nothing.
+    step_key : callable
+        Gives the hash of the step: class, version, parameters, fitted state.
+        It is called once, and only if something is kept.
+    """
+
+    def __init__(self, memory: Any, step_key: Callable[[], str]) -> None:
+        self._results = ResultCache(memory)
+        self._step_key = step_key() if self._results.active else ""
+
+    def call(self, function: Callable[[LesionImage], Any], record: LesionImage) -> tuple[LesionImage, Any]:
+        """Apply a function to a record, or take its result from the cache.
+
+        Returns
+        -------
+        record, result : LesionImage, object
+            The record, decoded if the function had to run, and the result.
+        """
+        if not self._results.active:
+            record = record.load()
+            return record, function(record)
+        key = hash_of(self._step_key, record.cache_key())
+        result = self._results.get(key)
+        if result is None:
+            record = record.load()
+            result = function(record)
+            self._results.put(key, result)
+        return record, result

@@ -1,0 +1,140 @@
+"""Data described by a table of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+__all__ = ["load_lesion_table"]
+
+_MISSING = ("unknown", "Unknown", "UNKNOWN", "")
+
+
+def load_lesion_table(
+    path: str | os.PathLike[str],
+    *,
+    image_column: str = "image",
+    mask_column: str | None = None,
+    target_column: str | None = None,
+    group_column: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    missing_values: Sequence[str] = _MISSING,
+) -> Bunch:
+    """Load a table of image files, such as a CSV, without reading the images.
+
+    Parameters
+    ----------
+    path : path-like
+        The table: ``.csv``, ``.tsv`` or ``.parquet``.
+    image_column : str, default="image"
+        Column of the image files, relative to the folder of the table.
+    mask_column : str, default=None
+        Column of the expert's masks; None for none.
+    target_column : str, default=None
+        Column of the classes; None for none.
+    group_column : str, default=None
+        Column of the lesions or patients that images belong to, by which
+        cross-validation is to be split; each image is its own group if None.
+    where : mapping, default=None
+        Keep only rows with these values, such as ``{"split": "training"}``.
+    folder : path-like, default=None
+        Folder that the files are relative to; that of the table if None.
+    missing_values : sequence of str, default=("unknown", "Unknown", "UNKNOWN", "")
+        Cells that mean that a value is not known; they become missing.
+
+    Returns
+    -------
+    data : Bunch
+        With the attributes
+
+        images : list of Path
+            The image files.
+        masks : list of Path or None
+            The mask files; None in place of one that is not named.
+        target : ndarray of shape (n_images,) or None
+            The classes.
+        groups : ndarray of shape (n_images,)
+            The groups.
+        frame : DataFrame
+            The rows as they are in the table, missing values marked.
+        DESCR : str
+            Where the data come from.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the table does not exist.
+    ValueError
+        If the table cannot be read, has no such column, no row that fits, or
+        names no image, or no class, in some rows.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skinseg.datasets import load_lesion_table
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "lesions.csv")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("image,melanoma,sex\\na.jpg,1,unknown\\nb.jpg,0,male\\n")
+    >>> data = load_lesion_table(path, target_column="melanoma")
+    >>> [image.name for image in data.images], data.target.tolist()
+    (['a.jpg', 'b.jpg'], [1, 0])
+    >>> bool(data.frame["sex"].isna()[0])
+    True
+    >>> folder.cleanup()
+    """
+    path = Path(path)
+    frame = _read(path, list(missing_values))
+    wanted = {"image": image_column, "mask": mask_column, "target": target_column, "group": group_column}
+    absent = [f"{column!r} ({role})" for role, column in wanted.items() if column is not None and column not in frame]
+    absent += [f"{column!r} (where)" for column in (where or {}) if column not in frame]
+    if absent:
+        raise ValueError(f"{path} has no column {', '.join(absent)}; its columns are {list(map(str, frame.columns))}")
+    for column, value in (where or {}).items():
+        frame = frame[frame[column] == value]
+    if frame.empty:
+        raise ValueError(f"{path} has no row{f' with {dict(where)}' if where else ''}")
+    frame = frame.reset_index(drop=True)
+    for role in ("image", "target"):
+        column = wanted[role]
+        if column is not None and frame[column].isna().any():
+            rows = (np.flatnonzero(frame[column].isna()) + 2).tolist()  # as a spreadsheet counts, below the header
+            raise ValueError(f"{path} has no {role} (column {column!r}) in line(s) {rows[:10]}; complete or drop them")
+    base = path.parent if folder is None else Path(folder)
+    masks = None
+    if mask_column is not None:
+        masks = [None if pd.isna(name) else base / str(name) for name in frame[mask_column]]
+    groups = np.arange(len(frame)) if group_column is None else _fill_groups(frame[group_column])
+    return Bunch(
+        images=[base / str(name) for name in frame[image_column]],
+        masks=masks,
+        target=None if target_column is None else frame[target_column].to_numpy(),
+        groups=groups,
+        frame=frame,
+        DESCR=f"{len(frame)} images of the table {path.name}",
+    )
+
+
+def _read(path: Path, missing_values: list[str]) -> pd.DataFrame:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: the table does not exist; check the path and the working folder")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path).replace(missing_values, pd.NA)
+        separator = "\t" if path.suffix.lower() == ".tsv" else ","
+        return pd.read_csv(path, sep=separator, na_values=missing_values, low_memory=False)
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _fill_groups(column: pd.Series) -> np.ndarray:
+    """Give every image without a group one of its own."""
+    alone = pd.Series([f"image {index}" for index in range(len(column))], index=column.index)
+    return column.astype("object").where(column.notna(), alone).astype(str).to_numpy(dtype=object)

@@ -1,0 +1,87 @@
+"""Errors and warnings of skinseg, in one place so that they can be caught by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = [
+    "EmptyMaskWarning",
+    "ImageBatchError",
+    "ImageReadError",
+    "InvalidImagesError",
+    "ModelFileError",
+    "SkinsegWarning",
+    "VersionMismatchWarning",
+]
+
+_MAX_LISTED = 20
+
+
+class ImageReadError(ValueError):
+    """An image or mask file cannot be read.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    reason : str
+        What is wrong with it and what to do about it.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        self.path = str(path)
+        self.reason = reason
+        super().__init__(path, reason)  # both arguments, so that pickling works
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class InvalidImagesError(ValueError):
+    """Items of a sequence of images or masks are not what they should be.
+
+    Parameters
+    ----------
+    message : str
+        What was expected.
+    errors : mapping of int to str
+        For each bad item its position and what is wrong with it.
+
+    Attributes
+    ----------
+    errors : dict of int to str
+        All bad items; the text of the error lists the first 20.
+    """
+
+    def __init__(self, message: str, errors: Mapping[int, str] | None = None) -> None:
+        self.message = message
+        self.errors = dict(errors or {})
+        super().__init__(message, self.errors)
+
+    def __str__(self) -> str:
+        lines = [self.message]
+        lines += [f"  {text}" for text in list(self.errors.values())[:_MAX_LISTED]]
+        hidden = len(self.errors) - _MAX_LISTED
+        if hidden > 0:
+            lines.append(f"  ... and {hidden} more (all are in the attribute `errors`)")
+        return "\n".join(lines)
+
+
+class ImageBatchError(InvalidImagesError):
+    """Images of a batch failed while they were processed (``on_error="raise"``)."""
+
+
+class ModelFileError(ValueError):
+    """A model file cannot be opened: not one of ours, damaged, or with types that are not trusted."""
+
+
+class SkinsegWarning(UserWarning):
+    """Base of the warnings of skinseg."""
+
+
+class EmptyMaskWarning(SkinsegWarning):
+    """No lesion was found in an image: its mask is empty and its features are NaN."""
+
+
+class VersionMismatchWarning(SkinsegWarning):
+    """An estimator was saved by another version of skinseg."""

@@ -1,0 +1,178 @@
+"""Saving and loading models without running code from the file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import skops.io
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from . import features, pipeline, preprocessing, segmentation
+from .exceptions import ModelFileError
+
+__all__ = ["load", "save"]
+
+# what a model holds besides classes of scikit-learn, numpy and scipy, which skops knows
+_TRUSTED_OTHERS = frozenset({"imblearn.pipeline.Pipeline", "numpy.dtype"})
+
+
+def _own_types() -> set[str]:
+    """Names of the classes of skinseg that a model may hold."""
+    modules = (features, pipeline, preprocessing, segmentation)
+    classes = [getattr(module, name) for module in modules for name in module.__all__]
+    return {f"{item.__module__}.{item.__qualname__}" for item in classes if isinstance(item, type)}
+
+
+def _imblearn_types() -> set[str]:
+    """Names of the samplers and ensembles of imbalanced-learn."""
+    from imblearn.utils.testing import all_estimators  # here, for it imports all of imbalanced-learn
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {f"{item.__module__}.{item.__qualname__}" for _, item in all_estimators()}
+
+
+def _for_storage(estimator: Any) -> Any:
+    """Copy a model without what it does not need any more: fitted samplers and the folders of caches."""
+    copy = deepcopy(estimator)
+    caches = [name for name in copy.get_params() if name == "memory" or name.endswith("__memory")]
+    frozen = {name for name, value in copy.get_params().items() if type(value).__name__ == "FrozenEstimator"}
+    caches = [name for name in caches if not any(name.startswith(f"{prefix}__") for prefix in frozen)]
+    copy.set_params(**dict.fromkeys(caches))
+    for step in _pipelines(copy):
+        step.steps = [
+            (name, clone(item) if hasattr(item, "fit_resample") else item) for name, item in step.steps
+        ]
+    return copy
+
+
+def _pipelines(estimator: Any) -> list[Pipeline]:
+    """All pipelines within a model, fitted parts included."""
+    found: list[Pipeline] = []
+    waiting, seen = [estimator], set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, Pipeline):
+            found.append(item)
+        if isinstance(item, (list, tuple)):
+            waiting.extend(item)
+        elif hasattr(item, "get_params") and not isinstance(item, type):
+            waiting.extend(vars(item).values())
+    return found
+
+
+def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
+    """Save an estimator, such as a fitted pipeline, to a file.
+
+    The file is written in the format of skops: settings and arrays, no code.
+    Fitted samplers are left out (they are for fitting only), and so are the
+    folders of caches. The file appears under its name when it is complete.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A pipeline or any other estimator made of classes of skinseg,
+        scikit-learn and imbalanced-learn.
+    path : path-like
+        The file, usually ending in ``.skops``; it is replaced if it exists.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    See Also
+    --------
+    load : Opens it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import skinseg
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = skinseg.save(skinseg.ThresholdSegmenter("li"), os.path.join(folder.name, "li.skops"))
+    >>> skinseg.load(path)
+    ThresholdSegmenter(method='li')
+    >>> folder.cleanup()
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: the folder does not exist; make it first")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            skops.io.dump(_for_storage(estimator), file)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)  # mkstemp made it readable by its owner only
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
+    """Load an estimator from a file written by `save`.
+
+    Nothing in the file is run: only classes of scikit-learn, numpy, scipy,
+    skinseg and imbalanced-learn are made from it, and those named in
+    ``trusted``. (A joblib or pickle file, on the other hand, can run anything
+    and must not be opened if it comes from a stranger.)
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    trusted : sequence of str, default=()
+        Full names of further classes to make.
+
+    Returns
+    -------
+    estimator
+        The estimator.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist.
+    ModelFileError
+        A ValueError, if it is no model file, is damaged, or holds classes that
+        are not trusted (they are named).
+
+    Warns
+    -----
+    VersionMismatchWarning
+        If the file was saved by another version of skinseg.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: the model file does not exist")
+    try:
+        asked = set(skops.io.get_untrusted_types(file=path))
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
+        raise ModelFileError(
+            f"{path}: this is not a model saved by skinseg.save, or it is damaged ({error})"
+        ) from None
+    allowed = _own_types() | _TRUSTED_OTHERS | set(trusted)
+    if any(name.startswith("imblearn.") for name in asked - allowed):
+        allowed |= _imblearn_types()
+    if asked - allowed:
+        raise ModelFileError(
+            f"{path} holds classes that are not trusted: {', '.join(sorted(asked - allowed))}. "
+            "If you know where the file comes from, name them in load(path, trusted=[...])"
+        )
+    return skops.io.load(path, trusted=sorted(asked))

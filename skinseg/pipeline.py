@@ -1,0 +1,601 @@
+"""Pipelines over images: a batch at a time, from files to a table, and the factory of the usual one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from imblearn.pipeline import Pipeline
+from sklearn.base import TransformerMixin, clone
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch, Tags, get_tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metaestimators import _BaseComposition, available_if
+from sklearn.utils.validation import check_is_fitted
+
+from ._mapping import ResultCache, fail, hash_of, map_batches, raise_or_list, transform_batch, warn_of_empty_masks
+from .base import EXECUTION_PARAMETERS, SkinsegEstimator, mean_jaccard, object_array
+from .features import ABCDFeaturizer
+from .geometry import Geometry
+from .images import LesionImage, check_images, check_masks
+from .preprocessing import ImageResizer
+from .segmentation import ThresholdSegmenter
+
+__all__ = ["BatchedPipeline", "make_lesion_pipeline"]
+
+
+class _DeferredImage(LesionImage):
+    """A record that runs earlier steps when it is loaded, and keeps nothing.
+
+    A step that learns gets a list of these: it reads image after image from
+    the files through the steps before it, and memory does not grow with their
+    number.
+    """
+
+    __slots__ = ("_source", "_steps")
+    _source: LesionImage
+    _steps: tuple[Any, ...]
+
+    def __init__(self, source: LesionImage, steps: tuple[Any, ...]) -> None:
+        self._set(_source=source, _steps=steps, name=source.name, error=source.error)
+        self._set(pixel_size=source.pixel_size, confidence=source.confidence, _planes=source._planes)
+
+    def load(self) -> LesionImage:
+        records: list[Any] = [self._source.load()]
+        for step in self._steps:
+            records = transform_batch(step, records)
+        record = records[0]
+        if not isinstance(record, LesionImage):
+            raise TypeError("a step before one that learns must give images, got a table")
+        if record.error is not None:
+            raise ValueError(record.error)
+        return record
+
+    @property
+    def image(self) -> np.ndarray:
+        return self.load().image
+
+    @property
+    def path(self) -> None:
+        return None
+
+    @property
+    def geometry(self) -> Geometry:
+        return self.load().geometry
+
+    def _read_plane(self, plane: str) -> tuple[np.ndarray, bool]:
+        return self.load()._read_plane(plane)
+
+    def _plane(self, plane: str) -> np.ndarray | None:
+        return self.load()._plane(plane)
+
+    def _in_origin(self, plane: str, shape: tuple[int, ...]) -> bool:
+        return self._source._in_origin(plane, shape)
+
+    def with_(self, **changes: Any) -> LesionImage:
+        return _DeferredImage(self._source.with_(**changes), self._steps)
+
+    def cache_key(self) -> str:
+        return hash_of(self._source.cache_key(), [_step_key(step) for step in self._steps])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _DeferredImage, (self._source, self._steps)
+
+
+def _is_passthrough(step: Any) -> bool:
+    return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def _step_key(step: Any) -> str:
+    """Hash of all in a step that shapes its results."""
+    own = getattr(step, "_result_key", None)
+    return hash_of(step) if own is None else str(own(EXECUTION_PARAMETERS))
+
+
+class _BatchRunner:
+    """What a worker does with one batch: all steps in turn, each file decoded once."""
+
+    def __init__(self, steps: Sequence[tuple[str, Any]], memory: Any, final: str) -> None:
+        self.steps = list(steps)
+        self.memory = memory
+        self.final = final
+        active = memory is not None
+        self.key = hash_of(final, [_step_key(step) for _, step in self.steps]) if active else ""
+
+    def __call__(self, batch: Sequence[LesionImage]) -> list[tuple[Any, bool]]:
+        """Give for each image its result (row, record or mask) and whether its mask is empty."""
+        cache = ResultCache(self.memory if self.final == "transform" else None)
+        if not cache.active:
+            return self._run(batch)
+        keys = [hash_of(self.key, record.cache_key()) for record in batch]
+        results: list[Any] = [cache.get(key) for key in keys]
+        missing = [index for index, result in enumerate(results) if result is None]
+        for index, outcome in zip(missing, self._run([batch[index] for index in missing]), strict=True):
+            results[index] = outcome
+            if isinstance(outcome[0], np.ndarray):  # rows are kept; records would fill the disk
+                cache.put(keys[index], outcome)
+        return results
+
+    def _run(self, batch: Sequence[LesionImage]) -> list[tuple[Any, bool]]:
+        # One image after the other goes as far as it can, so that one decoded original is in memory at a time;
+        # steps that want a batch (networks, foreign ones) then get the small records of all.
+        alone = 0
+        while alone < len(self.steps) and getattr(self.steps[alone][1], "_one_by_one", False):
+            alone += 1
+        results: list[Any] = []
+        empty: list[bool] = []
+        for record in batch:
+            [result], [is_empty] = self._through(0, alone, [_load(record)])
+            results.append(result)
+            empty.append(is_empty)
+        results, found_empty = self._through(alone, len(self.steps), results)
+        return list(zip(results, np.logical_or(empty, found_empty).tolist(), strict=True))
+
+    def _through(self, start: int, stop: int, results: list[Any]) -> tuple[list[Any], list[bool]]:
+        """Send records through some of the steps; tell also whose mask came out empty."""
+        empty = [False] * len(results)
+        for position in range(start, stop):
+            name, step = self.steps[position]
+            last = position == len(self.steps) - 1
+            results = transform_batch(step, results, self.final if last else "transform")
+            for index, result in enumerate(results):
+                if isinstance(result, LesionImage):
+                    empty[index] = result.error is None and result.has("mask") and not np.any(result.mask)
+                elif not last:
+                    raise TypeError(
+                        f"the step {name!r} gives a table and must be the last one of a BatchedPipeline; put scalers, "
+                        "samplers and classifiers after it in a Pipeline"
+                    )
+        return results, empty
+
+
+def _load(record: LesionImage) -> LesionImage:
+    try:
+        return record if record.error is not None else record.load()
+    except Exception as error:  # one bad image must not take the batch with it
+        return fail(record, error)
+
+
+def _final_has(method: str) -> Any:
+    def check(self: BatchedPipeline) -> bool:
+        steps = [step for _, step in self.steps if not _is_passthrough(step)]
+        return bool(steps) and hasattr(steps[-1], method)
+
+    return check
+
+
+class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
+    """Chain steps over images and run them one batch at a time.
+
+    Each file is decoded once, goes through all steps, and only the rows of the
+    table (or the masks) leave: memory is bounded by the batch and not by the
+    data set. Batches run in parallel. The steps are those of a Pipeline:
+    image steps, a segmenter, and a featurizer (or a FeatureUnion of some) as
+    the last; parameters are set as in a Pipeline, also in a grid search
+    (``lesion__segmenter__method``), and a step may be ``"passthrough"``.
+
+    Parameters
+    ----------
+    steps : list of (str, estimator) tuples
+        The steps; only the last may give a table. They are cloned at fit.
+        Those that learn are fitted on images streamed from their sources
+        through the steps before.
+    batch_size : int, default=32
+        Images a batch, at least 1.
+    n_jobs : int, default=None
+        Number of batches at work at once, as in joblib; under
+        `joblib.parallel_config` they may run on a cluster.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder in which table rows are kept, one an image and setting of all
+        steps, under a key of content (arrays) or of path, size and time of
+        change (files): what a grid search needs twice is computed once.
+    on_error : {"raise", "nan"}, default="raise"
+        What to do with images that fail although their headers are in order:
+        stop with one error that lists those of the batch, or give rows of NaN
+        and list them in ``errors_``.
+    verbose : int, default=0
+        Show a progress bar if above 0.
+
+    Attributes
+    ----------
+    steps_ : list of (str, estimator) tuples
+        The fitted steps, without those passed through.
+    named_steps_ : Bunch
+        The same by name.
+    errors_ : dict of int to str
+        With ``on_error="nan"``, the images that failed in the last call.
+
+    See Also
+    --------
+    make_lesion_pipeline : The usual pipeline, made in one call.
+
+    Examples
+    --------
+    >>> from skinseg import ABCDFeaturizer, BatchedPipeline, ImageResizer, ThresholdSegmenter
+    >>> from skinseg.datasets import make_lesions
+    >>> lesions = make_lesions(4, random_state=0)
+    >>> pipe = BatchedPipeline([
+    ...     ("resizer", ImageResizer(256)),
+    ...     ("segmenter", ThresholdSegmenter()),
+    ...     ("featurizer", ABCDFeaturizer(groups=["border", "color"])),
+    ... ])
+    >>> pipe.fit_transform(lesions.images).shape
+    (4, 21)
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "steps": [list],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "memory": [str, HasMethods(["cache"]), HasMethods(["__fspath__"]), None],
+        "on_error": [StrOptions({"raise", "nan"})],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        steps: list[tuple[str, Any]],
+        *,
+        batch_size: int = 32,
+        n_jobs: int | None = None,
+        memory: Any = None,
+        on_error: str = "raise",
+        verbose: int = 0,
+    ) -> None:
+        self.steps = steps
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.on_error = on_error
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        active = [step for _, step in self.steps if not _is_passthrough(step)] if isinstance(self.steps, list) else []
+        if active and hasattr(active[-1], "__sklearn_tags__"):
+            tags.estimator_type = get_tags(active[-1]).estimator_type
+        return tags
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters, those of the steps included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the steps and their parameters by name.
+
+        Returns
+        -------
+        dict
+            The parameters.
+        """
+        params: dict[str, Any] = self._get_params("steps", deep=deep)
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, replace steps by name, or set parameters of steps.
+
+        Parameters
+        ----------
+        **params : dict
+            ``name=step`` or ``name__parameter=value``.
+
+        Returns
+        -------
+        self : object
+            The pipeline.
+        """
+        self._set_params("steps", **params)
+        return self
+
+    def _validate_steps(self) -> None:
+        if not self.steps:
+            raise ValueError("The 'steps' parameter of BatchedPipeline must hold at least one (name, step) pair.")
+        for item in self.steps:
+            if not (isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[0], str)):
+                raise ValueError(f"The steps of BatchedPipeline must be (name, step) pairs. Got {item!r}.")
+        self._validate_names([name for name, _ in self.steps])
+        active = [(name, step) for name, step in self.steps if not _is_passthrough(step)]
+        for position, (name, step) in enumerate(active):
+            last = position == len(active) - 1
+            method_found = hasattr(step, "transform") or (last and hasattr(step, "predict"))
+            if isinstance(step, type) or not (hasattr(step, "fit") and method_found):
+                raise TypeError(
+                    f"The step {name!r} of BatchedPipeline must be an estimator with fit and transform, or "
+                    f"'passthrough'. Got {step!r}."
+                )
+
+    @property
+    def named_steps_(self) -> Bunch:
+        """The fitted steps by name."""
+        return Bunch(**dict(self.steps_))
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Get the routing of metadata: to ``fit`` of the steps that ask for it.
+
+        Returns
+        -------
+        MetadataRouter
+            The routing.
+        """
+        router = MetadataRouter(owner=self)
+        for name, step in self.steps:
+            if not _is_passthrough(step):
+                router.add(method_mapping=MethodMapping().add(caller="fit", callee="fit"), **{name: step})
+        return router
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Check parameters and images and fit the steps that learn.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Paths, arrays or records, see `skinseg.check_images`.
+        y : array-like, default=None
+            Handed to the steps that learn: masks, or class labels (then
+            segmenters learn from the ``reference_mask`` of the records).
+        **params : dict
+            Metadata for the steps, with metadata routing enabled.
+
+        Returns
+        -------
+        self : object
+            The fitted pipeline.
+        """
+        self._validate_params()
+        self._validate_steps()
+        records = check_images(X, self)
+        routed = process_routing(self, "fit", **params)
+        fitted: list[tuple[str, Any]] = []
+        for name, step in self.steps:
+            if _is_passthrough(step):
+                continue
+            step = clone(step)
+            before = tuple(earlier for _, earlier in fitted)
+            learns = get_tags(step).requires_fit
+            sources: list[LesionImage] = [_DeferredImage(record, before) for record in records] if learns else records
+            fitted.append((name, step.fit(sources, y, **routed[name].fit)))
+        self.steps_ = fitted
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "steps_")
+
+    def _run(self, X: Any, final: str) -> tuple[list[LesionImage], list[Any]]:
+        check_is_fitted(self)
+        records = check_images(X, self)
+        runner = _BatchRunner(self.steps_, self.memory, final)
+        caller = type(self).__name__
+        results: list[Any] = []
+        empty: list[str] = []
+        all_errors: dict[int, str] = {}
+        stream = map_batches(
+            runner, records, batch_size=self.batch_size, n_jobs=self.n_jobs, verbose=int(self.verbose), desc="images"
+        )
+        for start, batch, outcomes in stream:
+            failed = {}
+            for index, (record, (result, is_empty)) in enumerate(zip(batch, outcomes, strict=True)):
+                if isinstance(result, LesionImage) and result.error is not None:
+                    failed[start + index] = (record.name, result.error)
+                elif is_empty:
+                    empty.append(str(record.name or f"X[{start + index}]"))
+                results.append(result)
+            all_errors |= raise_or_list(caller, self.on_error, failed)
+        if self.on_error == "nan":
+            self.errors_ = all_errors
+        rows = any(isinstance(result, np.ndarray) for result in results)
+        warn_of_empty_masks(
+            caller, empty, len(records), "their features are NaN" if rows else "the masks are empty"
+        )
+        return records, results
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Send every image through the steps.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Paths, arrays or records, see `skinseg.check_images`.
+
+        Returns
+        -------
+        ndarray of shape (n_images, n_features), float64
+            The table, if the last step gives one; else the records, an object
+            array of shape (n_images,).
+        """
+        results = self._run(X, "transform")[1]
+        rows = [result for result in results if not isinstance(result, LesionImage)]
+        if not rows and not self._gives_table():
+            return object_array(results)
+        width = len(rows[0]) if rows else len(self.get_feature_names_out())
+        table = np.full((len(results), width), np.nan)
+        for index, result in enumerate(results):
+            if not isinstance(result, LesionImage):  # failed ones stay NaN
+                table[index] = result
+        return table
+
+    def _gives_table(self) -> bool:
+        """Whether the last step gives a table, asked when every image has failed."""
+        names = getattr(self.steps_[-1][1], "get_feature_names_out", None) if self.steps_ else None
+        return names is not None and list(names()) != ["image"]
+
+    @available_if(_final_has("predict"))
+    def predict(self, X: Any) -> np.ndarray:
+        """Send every image through the steps and let the last one predict.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Paths, arrays or records, see `skinseg.check_images`.
+
+        Returns
+        -------
+        ndarray of shape (n_images,), object
+            Of a segmenter, a bool mask an image, of the size of the image that
+            was given; None where an image failed and ``on_error="nan"``.
+        """
+        return self._predict_by_last(X, "predict", "mask")
+
+    @available_if(_final_has("predict_proba"))
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Send every image through the steps and let the last one give probabilities.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Paths, arrays or records, see `skinseg.check_images`.
+
+        Returns
+        -------
+        ndarray of shape (n_images,), object
+            Of a segmenter, an (H, W) float32 array an image.
+        """
+        return self._predict_by_last(X, "predict_proba", "probability")
+
+    def _predict_by_last(self, X: Any, method: str, plane: str) -> np.ndarray:
+        predicted = []
+        for result in self._run(X, method)[1]:
+            if isinstance(result, LesionImage):  # a segmenter of ours writes into the record
+                predicted.append(None if result.error is not None else result.origin_plane(plane))
+            else:
+                predicted.append(result)
+        return object_array(predicted)
+
+    @available_if(_final_has("predict"))
+    def score(self, X: Any, y: Any = None) -> float:
+        """Mean Jaccard index of the masks predicted.
+
+        Parameters
+        ----------
+        X : sequence of images
+            Paths, arrays or records, see `skinseg.check_images`.
+        y : sequence of masks, default=None
+            The expert's masks; the ``reference_mask`` of the records if None.
+
+        Returns
+        -------
+        float
+            Mean over the images, 0 for an image that failed.
+        """
+        records = check_images(X, self)
+        if y is not None:
+            masks = check_masks(y, records, self, allow_float=True)
+            records = [record.with_(reference_mask=mask) for record, mask in zip(records, masks, strict=True)]
+        return mean_jaccard(records, self.predict(records))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Get the names of the columns that the last step gives.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str objects
+            The names; ``["image"]`` where images come out.
+        """
+        check_is_fitted(self)
+        if not self.steps_:
+            return np.array(["image"], dtype=object)
+        names: np.ndarray = self.steps_[-1][1].get_feature_names_out()
+        return names
+
+
+def make_lesion_pipeline(
+    segmenter: Any = None,
+    classifier: Any = None,
+    *,
+    sampler: Any = None,
+    featurizer: Any = None,
+    max_side: int = 512,
+    batch_size: int = 32,
+    n_jobs: int | None = None,
+    memory: str | os.PathLike[str] | Any = None,
+    on_error: str = "raise",
+    verbose: int = 0,
+) -> Pipeline:
+    """Make the usual pipeline from image files to melanoma probability.
+
+    Its steps, and the names under which a grid search finds them, are
+    ``lesion`` (a `BatchedPipeline` of ``resizer``, ``hair``, ``color``,
+    ``segmenter`` and ``featurizer``), ``imputer``, ``scaler``, ``sampler`` and
+    ``classifier``. The steps ``hair`` and ``color`` are there to be filled
+    with preprocessing and pass images through by default.
+
+    This is research software and no medical device: a probability is no
+    diagnosis.
+
+    Parameters
+    ----------
+    segmenter : segmenter, default=None
+        Outlines the lesions; a network that is trained already goes in as
+        ``FrozenEstimator(network)``. `ThresholdSegmenter()` if None.
+    classifier : classifier, default=None
+        Any scikit-learn classifier; ``LogisticRegression(max_iter=1000)`` if
+        None.
+    sampler : sampler, default=None
+        Of imbalanced-learn, such as ``SMOTE()``; it resamples the table, in
+        fit only. None does not resample.
+    featurizer : transformer, default=None
+        From outlined images to a table; `ABCDFeaturizer()` if None.
+    max_side : int, default=512
+        Working size of the images, longer side in pixels.
+    batch_size : int, default=32
+        Images a batch.
+    n_jobs : int, default=None
+        Number of batches at work at once, as in joblib.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder in which table rows are kept.
+    on_error : {"raise", "nan"}, default="raise"
+        Whether an image that cannot be decoded stops the batch, or gets NaN,
+        which the imputer fills.
+    verbose : int, default=0
+        Show a progress bar if above 0.
+
+    Returns
+    -------
+    imblearn.pipeline.Pipeline
+        The pipeline, not fitted.
+
+    Examples
+    --------
+    >>> from skinseg import make_lesion_pipeline
+    >>> from skinseg.datasets import make_lesions
+    >>> lesions = make_lesions(20, random_state=0)
+    >>> model = make_lesion_pipeline().fit(lesions.images, lesions.target)
+    >>> model.predict_proba(lesions.images[:2]).shape
+    (2, 2)
+    """
+    lesion = BatchedPipeline(
+        [
+            ("resizer", ImageResizer(max_side)),
+            ("hair", "passthrough"),
+            ("color", "passthrough"),
+            ("segmenter", ThresholdSegmenter() if segmenter is None else segmenter),
+            ("featurizer", ABCDFeaturizer() if featurizer is None else featurizer),
+        ],
+        batch_size=batch_size,
+        n_jobs=n_jobs,
+        memory=memory,
+        on_error=on_error,
+        verbose=verbose,
+    )
+    return Pipeline(
+        [
+            ("lesion", lesion),
+            ("imputer", SimpleImputer(keep_empty_features=True)),
+            ("scaler", StandardScaler()),
+            ("sampler", "passthrough" if sampler is None else sampler),
+            ("classifier", LogisticRegression(max_iter=1000) if classifier is None else classifier),
+        ]
+    )
