@@ -29,6 +29,7 @@ __all__ = [
     "ImageTransformer",
     "SkinsegEstimator",
     "mean_jaccard",
+    "nested_estimators",
     "object_array",
 ]
 
@@ -47,6 +48,23 @@ def object_array(items: Sequence[Any]) -> np.ndarray:
     for index, item in enumerate(items):
         result[index] = item
     return result
+
+
+def nested_estimators(model: Any) -> list[Any]:
+    """List an estimator and all estimators that it holds, fitted parts included."""
+    found: list[Any] = []
+    waiting, seen = [model], set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen or isinstance(item, type):
+            continue
+        seen.add(id(item))
+        if isinstance(item, (list, tuple)):
+            waiting.extend(item)
+        elif hasattr(item, "get_params"):
+            found.append(item)
+            waiting.extend(vars(item).values())
+    return found
 
 
 class SkinsegEstimator(BaseEstimator):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -16,6 +15,8 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from . import features, pipeline, preprocessing, segmentation
+from ._files import write_file
+from .base import nested_estimators
 from .exceptions import ModelFileError
 
 __all__ = ["load", "save"]
@@ -47,29 +48,10 @@ def _for_storage(estimator: Any) -> Any:
     frozen = {name for name, value in copy.get_params().items() if type(value).__name__ == "FrozenEstimator"}
     caches = [name for name in caches if not any(name.startswith(f"{prefix}__") for prefix in frozen)]
     copy.set_params(**dict.fromkeys(caches))
-    for step in _pipelines(copy):
-        step.steps = [
-            (name, clone(item) if hasattr(item, "fit_resample") else item) for name, item in step.steps
-        ]
+    for part in nested_estimators(copy):
+        if isinstance(part, Pipeline):
+            part.steps = [(name, clone(item) if hasattr(item, "fit_resample") else item) for name, item in part.steps]
     return copy
-
-
-def _pipelines(estimator: Any) -> list[Pipeline]:
-    """All pipelines within a model, fitted parts included."""
-    found: list[Pipeline] = []
-    waiting, seen = [estimator], set()
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, Pipeline):
-            found.append(item)
-        if isinstance(item, (list, tuple)):
-            waiting.extend(item)
-        elif hasattr(item, "get_params") and not isinstance(item, type):
-            waiting.extend(vars(item).values())
-    return found
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
@@ -109,19 +91,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder does not exist; make it first")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            skops.io.dump(_for_storage(estimator), file)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp made it readable by its owner only
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    write_file(path, skops.io.dumps(_for_storage(estimator)))
     return path
 
 

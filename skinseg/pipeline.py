@@ -210,6 +210,8 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         The same by name.
     errors_ : dict of int to str
         With ``on_error="nan"``, the images that failed in the last call.
+    empty_ : list of int
+        With ``on_error="nan"``, the images without a lesion in the last call.
 
     See Also
     --------
@@ -375,7 +377,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         runner = _BatchRunner(self.steps_, self.memory, final)
         caller = type(self).__name__
         results: list[Any] = []
-        empty: list[str] = []
+        empty: list[int] = []
         all_errors: dict[int, str] = {}
         stream = map_batches(
             runner, records, batch_size=self.batch_size, n_jobs=self.n_jobs, verbose=int(self.verbose), desc="images"
@@ -386,14 +388,15 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
                 if isinstance(result, LesionImage) and result.error is not None:
                     failed[start + index] = (record.name, result.error)
                 elif is_empty:
-                    empty.append(str(record.name or f"X[{start + index}]"))
+                    empty.append(start + index)
                 results.append(result)
             all_errors |= raise_or_list(caller, self.on_error, failed)
         if self.on_error == "nan":
-            self.errors_ = all_errors
+            self.errors_, self.empty_ = all_errors, empty
+        names = [str(records[index].name or f"X[{index}]") for index in empty]
         rows = any(isinstance(result, np.ndarray) for result in results)
         warn_of_empty_masks(
-            caller, empty, len(records), "their features are NaN" if rows else "the masks are empty"
+            caller, names, len(records), "their features are NaN" if rows else "the masks are empty"
         )
         return records, results
 

@@ -125,8 +125,8 @@ def _draw(
     """Draw one image of a class, with its mask and its properties."""
     side = int(rng.integers(min_side, max_side + 1))
     shape = max(24, round(side * rng.choice([0.67, 0.75, 1.0]))), side
-    risk = label * class_sep + rng.normal(0, 0.5)
-    irregularity = float(np.clip(0.15 + 0.3 * risk + rng.normal(0, 0.1), 0, 1))
+    risk = 1.3 * label * class_sep + rng.normal(0, 0.4)
+    irregularity = float(np.clip(0.15 + 0.28 * risk + rng.normal(0, 0.1), 0, 1))
     asymmetry = float(np.clip(0.15 + 0.4 * risk + rng.normal(0, 0.15), 0, 1))
     n_colors = int(np.clip(np.rint(1.7 + 1.3 * risk + rng.normal(0, 0.5)), 1, 6))
     diameter = float(min(shape) * np.clip(0.42 + 0.1 * risk + rng.normal(0, 0.1), 0.2, 0.75))

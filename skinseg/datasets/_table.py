@@ -98,7 +98,7 @@ def load_lesion_table(
     if absent:
         raise ValueError(f"{path} has no column {', '.join(absent)}; its columns are {list(map(str, frame.columns))}")
     for column, value in (where or {}).items():
-        frame = frame[frame[column] == value]
+        frame = frame[frame[column].astype(str) == str(value)]
     if frame.empty:
         raise ValueError(f"{path} has no row{f' with {dict(where)}' if where else ''}")
     frame = frame.reset_index(drop=True)

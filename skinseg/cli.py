@@ -1,0 +1,260 @@
+"""The command ``skinseg``: a thin shell over the library.
+
+Nothing heavy is imported before the subcommand is known, so that ``--help``
+answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["main"]
+
+NOTICE = "Research software, no medical device: no result is a diagnosis."
+_SEGMENTERS = {"threshold": "ThresholdSegmenter"}
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Command(click.Command):
+    """A command whose errors of input are one line and not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (OSError, ValueError, ImportError, MemoryError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            text = str(error) or type(error).__name__
+            raise click.UsageError(text, ctx) from None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are, without rewrapping."""
+        if self.epilog:
+            formatter.write_paragraph()
+            formatter.write(self.epilog.rstrip() + "\n")
+
+
+@click.group(context_settings=_SETTINGS, epilog=NOTICE)
+@click.version_option(__version__, prog_name="skinseg")
+def main() -> None:
+    """Outline, measure and classify skin lesions in dermoscopic images."""
+
+
+def _command(name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    epilog = "\n".join(["Examples:", *(f"  {example}" for example in examples), "", NOTICE])
+    return main.command(name, cls=_Command, epilog=epilog)
+
+
+_jobs = click.option("-j", "--jobs", type=int, default=None, metavar="N", help="Parallel workers; -1 for all cores.")
+_quiet = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+_images = click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+_segmenter = click.option(
+    "--segmenter", default="threshold", show_default=True, metavar="NAME|FILE",
+    help=f"What outlines the lesions: {', '.join(_SEGMENTERS)}, or a model file saved by skinseg.",
+)  # fmt: skip
+
+
+def _make_segmenter(name: str) -> Any:
+    import skinseg
+
+    if name in _SEGMENTERS:
+        return getattr(skinseg, _SEGMENTERS[name])()
+    if not Path(name).is_file():
+        known = ", ".join(_SEGMENTERS)
+        raise click.BadParameter(f"{name!r} is neither a segmenter ({known}) nor a model file", param_hint="--segmenter")
+    model = skinseg.load(name)
+    if not (hasattr(model, "transform") and hasattr(model, "predict")):
+        raise click.BadParameter(f"{name} holds no segmenter but a {type(model).__name__}", param_hint="--segmenter")
+    return model
+
+
+def _check_out(path: Path, suffixes: tuple[str, ...]) -> Path:
+    """Refuse what cannot be written before hours of work, and not after."""
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise click.BadParameter(f"{path} must end in {' or '.join(suffixes)}", param_hint="--out")
+    if path.is_dir() or not path.parent.is_dir():
+        problem = "is a folder" if path.is_dir() else "lies in a folder that does not exist; make it first"
+        raise click.BadParameter(f"{path} {problem}", param_hint="--out")
+    return path
+
+
+def _finish(table: pd.DataFrame, what: str) -> None:
+    """List what failed at the end; exit code 1 if anything did."""
+    from .bulk import NO_LESION
+
+    empty = table[table["error"] == NO_LESION]
+    failed = table[(table["error"] != "") & (table["error"] != NO_LESION)]
+    click.echo(f"{len(table) - len(failed)} of {len(table)} images {what}")
+    for rows, title in ((empty, "no lesion found in"), (failed, "failed:")):
+        if len(rows):
+            click.echo(f"{title} {len(rows)} image{'s' if len(rows) > 1 else ''}", err=True)
+            for image, text in zip(rows["image"], rows["error"], strict=True):
+                click.echo(f"  {image}" + ("" if text == NO_LESION else f": {text}"), err=True)
+    click.echo(NOTICE, err=True)
+    if len(failed):
+        sys.exit(1)
+
+
+@_command(
+    "segment",
+    "skinseg segment photos/ --out masks/",
+    "skinseg segment 'archive/**/*.jpg' --out masks/ --jobs 2",
+    "skinseg segment a.jpg b.png --out masks/ --segmenter my_unet.skops",
+)
+@_images
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the masks.")
+@_segmenter
+@_jobs
+@_quiet
+def segment(images: tuple[str, ...], out: Path, segmenter: str, jobs: int | None, quiet: bool) -> None:
+    """Outline the lesions of IMAGES (files, folders or patterns).
+
+    Masks are written as <stem>_segmentation.png, 8-bit, 0 and 255, at the size
+    of the image: the form of the ISIC challenges.
+    """
+    from .bulk import find_images, segment_files
+
+    table = segment_files(find_images(images), out, _make_segmenter(segmenter), n_jobs=jobs, verbose=not quiet)
+    _finish(table, f"segmented into {out}")
+
+
+@_command(
+    "features",
+    "skinseg features photos/ --out features.csv",
+    "skinseg features photos/ --masks masks/ --out features.parquet --groups asymmetry,border",
+)
+@_images
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write, .csv, .tsv or .parquet.")
+@click.option("--masks", type=click.Path(path_type=Path), help="Folder of masks, <stem>_segmentation.png or <stem>.png.")
+@_segmenter
+@click.option("--groups", metavar="A,B,...", help="Groups of features, separated by commas; all by default.")
+@_jobs
+@_quiet
+def features(
+    images: tuple[str, ...], out: Path, masks: Path | None, segmenter: str, groups: str | None,
+    jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
+    """Measure asymmetry, border, color and dimension of the lesions of IMAGES.
+
+    The table has one row an image: image, the features, error.
+    """
+    from .bulk import find_images, find_masks, measure_files, write_table
+
+    _check_out(out, (".csv", ".tsv", ".parquet"))
+    files = find_images(images)
+    table = measure_files(
+        files,
+        segmenter=None if masks else _make_segmenter(segmenter),
+        masks=find_masks(files, masks) if masks else None,
+        groups=[group.strip() for group in groups.split(",")] if groups else None,
+        n_jobs=jobs,
+        verbose=not quiet,
+    )
+    write_table(table, out)
+    _finish(table, f"measured into {out}")
+
+
+@_command(
+    "train",
+    "skinseg train lesions.csv --target-column melanoma --out melanoma.skops",
+    "skinseg train isic2017.csv --image-column image --target-column melanoma --group-column group \\",
+    "    --where split=training --out melanoma.skops --jobs 2",
+)
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("--image-column", default="image", show_default=True, help="Column of the image files.")
+@click.option("--target-column", required=True, help="Column of the classes.")
+@click.option("--mask-column", help="Column of expert masks: segmenters that learn are trained on them, outlines are scored.")
+@click.option("--group-column", help="Column of lesions or patients, kept together by the folds.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Use only these rows; may be repeated.")
+@click.option("--pos-label", help="The positive class (1 of 0 and 1 by default).")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Model file to write, .skops.")
+@_segmenter
+@click.option(
+    "--classifier", type=click.Choice(["logistic", "forest", "boosting"]), default="logistic", show_default=True,
+    help="What decides on the features.",
+)  # fmt: skip
+@click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds of the cross-validation.")
+@click.option(
+    "--sensitivity", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True,
+    help="Sensitivity for which the threshold of the decision is chosen, on out-of-fold probabilities.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of folds, model and intervals.")
+@_jobs
+@_quiet
+def train(table: Path, out: Path, **options: Any) -> None:
+    """Cross-validate and fit a pipeline on the images of TABLE (.csv, .tsv, .parquet).
+
+    Scores come with 95 % bootstrap intervals (by group); then the pipeline is
+    fitted on all rows, with its threshold, and saved for `skinseg predict`.
+    """
+    from .training import train_from_table
+
+    _check_out(out, (".skops",))
+    segmenter = _make_segmenter(options.pop("segmenter"))
+    where = dict(_parse_where(text) for text in options.pop("where"))
+    train_from_table(table, out, segmenter=segmenter, where=where, echo=click.echo, **options)
+    click.echo(NOTICE, err=True)
+
+
+def _parse_where(text: str) -> tuple[str, str]:
+    column, equals, value = text.partition("=")
+    if not equals:
+        raise click.BadParameter(f"{text!r} is not of the form COLUMN=VALUE", param_hint="--where")
+    return column, value
+
+
+@_command("predict", "skinseg predict photos/ --model melanoma.skops --out predictions.csv")
+@_images
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write, .csv, .tsv or .parquet.")
+@click.option("--model", metavar="FILE", required=True, help="Model file saved by `skinseg train` or skinseg.save.")
+@_jobs
+@_quiet
+def predict(images: tuple[str, ...], out: Path, model: str, jobs: int | None, quiet: bool) -> None:
+    """Predict the class of the lesion in IMAGES (files, folders or patterns).
+
+    The table has one row an image: image, melanoma_probability, decision, error.
+    """
+    import skinseg
+
+    from .bulk import find_images, predict_files, write_table
+
+    _check_out(out, (".csv", ".tsv", ".parquet"))
+    if not Path(model).is_file():
+        raise click.BadParameter(f"{model}: the model file does not exist; `skinseg train` makes one", param_hint="--model")
+    fitted = skinseg.load(model)
+    if not hasattr(fitted, "predict_proba"):
+        raise click.BadParameter(f"{model} holds no classifier but a {type(fitted).__name__}", param_hint="--model")
+    table = predict_files(find_images(images), fitted, n_jobs=jobs, verbose=not quiet)
+    write_table(table, out)
+    _finish(table, f"predicted into {out}")
+
+
+@_command("demo", "skinseg demo", "skinseg demo --out /tmp/demo --samples 200")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("skinseg-demo"), show_default=True,
+    help="Folder to write to.",
+)  # fmt: skip
+@click.option("--samples", type=click.IntRange(20), default=160, show_default=True, help="Number of synthetic images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
+@_jobs
+@_quiet
+def demo(out: Path, samples: int, seed: int, jobs: int | None, quiet: bool) -> None:
+    """Run the whole path on synthetic lesions: outline, measure, train, predict."""
+    from .demo import run_demo
+
+    run_demo(out, n_samples=samples, random_state=seed, n_jobs=jobs, verbose=not quiet, echo=click.echo)
+    click.echo(NOTICE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,260 @@
+"""Training from a table of files: cross-validated scores with intervals, then a saved model."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
+from sklearn.model_selection import FixedThresholdClassifier, StratifiedGroupKFold, cross_val_predict
+from sklearn.utils import Bunch
+
+from .bulk import split_readable
+from .datasets import load_lesion_table
+from .evaluation import bootstrap_interval, threshold_at_sensitivity
+from .exceptions import EmptyMaskWarning, InvalidImagesError
+from .images import LesionImage, check_images, check_masks
+from .metrics import jaccard_score
+from .persistence import save
+from .pipeline import make_lesion_pipeline
+
+__all__ = ["make_classifier", "train_from_table"]
+
+Echo = Callable[[str], object]
+
+
+def make_classifier(name: str, seed: int) -> Any:
+    """Make one of the classifiers that the command knows.
+
+    Parameters
+    ----------
+    name : {"boosting", "forest", "logistic"}
+        Which.
+    seed : int
+        Its random state.
+
+    Returns
+    -------
+    classifier
+        Not fitted.
+    """
+    if name == "logistic":
+        return LogisticRegression(C=0.1, max_iter=2000)
+    if name == "forest":
+        return RandomForestClassifier(300, min_samples_leaf=5, random_state=seed)
+    if name == "boosting":
+        return HistGradientBoostingClassifier(max_iter=100, learning_rate=0.05, max_leaf_nodes=8, random_state=seed)
+    raise ValueError(f"the classifier must be 'boosting', 'forest' or 'logistic', got {name!r}")
+
+
+def train_from_table(
+    table: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    segmenter: Any,
+    target_column: str,
+    image_column: str = "image",
+    mask_column: str | None = None,
+    group_column: str | None = None,
+    where: Mapping[str, Any] | None = None,
+    pos_label: str | None = None,
+    classifier: str = "logistic",
+    folds: int = 5,
+    sensitivity: float = 0.9,
+    seed: int = 0,
+    jobs: int | None = None,
+    quiet: bool = False,
+    echo: Echo = print,
+) -> Any:
+    """Cross-validate and fit a pipeline on a table of image files, and save it.
+
+    Parameters
+    ----------
+    table : path-like
+        The table, see `skinseg.datasets.load_lesion_table`.
+    out : path-like
+        The model file.
+    segmenter : segmenter
+        Outlines the lesions. One that learns is trained on the masks.
+    target_column, image_column, mask_column, group_column : str
+        Columns of the table.
+    where : mapping, default=None
+        Use only rows with these values.
+    pos_label : str, default=None
+        The positive of two classes; needed unless they are 0 and 1.
+    classifier : {"logistic", "forest", "boosting"}, default="logistic"
+        What decides on the features.
+    folds : int, default=5
+        Folds of the cross-validation, stratified, groups kept together.
+    sensitivity : float, default=0.9
+        Sensitivity for which the threshold of the decision is chosen.
+    seed : int, default=0
+        Seed of folds, classifier and intervals.
+    jobs : int, default=None
+        Number of workers, as in joblib.
+    quiet : bool, default=False
+        No progress bar.
+    echo : callable, default=print
+        Takes the lines of the report.
+
+    Returns
+    -------
+    estimator
+        The fitted model, as saved.
+    """
+    data = load_lesion_table(
+        table,
+        image_column=image_column,
+        mask_column=mask_column,
+        target_column=target_column,
+        group_column=group_column,
+        where=where,
+    )
+    data = _usable(data, echo)
+    positive = _positive_class(data.target, pos_label, target_column)
+    _check_counts(data, folds, target_column)
+    counts = ", ".join(f"{label}: {count}" for label, count in zip(*np.unique(data.target, return_counts=True), strict=True))
+    echo(f"{len(data.records)} images ({target_column} {counts}), {len(np.unique(data.groups))} groups, {folds} folds")
+    with tempfile.TemporaryDirectory(prefix="skinseg-") as cache, warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyMaskWarning)  # counted below
+        # every image is measured once: the folds and the final fit take the rows from the cache
+        pipe = make_lesion_pipeline(
+            segmenter, make_classifier(classifier, seed), n_jobs=jobs, memory=cache, on_error="nan", verbose=not quiet
+        )
+        _measure_ahead(pipe, data, echo)
+        pipe.set_params(lesion__verbose=0)
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        probabilities = cross_val_predict(
+            pipe, data.records, data.target, groups=data.groups, cv=splitter, method="predict_proba"
+        )
+        model = pipe.fit(data.records, data.target)
+    if data.masks is not None:
+        _report_outlines(pipe, data, jobs, seed, echo)
+    model = _report(model, probabilities, data, positive, sensitivity, seed, echo)
+    echo(f"model written to {save(model, out)}")
+    return model
+
+
+def _usable(data: Bunch, echo: Echo) -> Bunch:
+    """Leave out images (and masks) that cannot be read, and say so."""
+    extras = None
+    if data.masks is not None:
+        extras = [_reference(image, mask, echo) for image, mask in zip(data.images, data.masks, strict=True)]
+    positions, records, errors = split_readable(data.images, extras)
+    for index, text in list(errors.items())[:20]:
+        echo(f"left out {data.images[index]}: {text}")
+    if not records:
+        raise ValueError(f"none of the {len(data.images)} images can be read; the first: {next(iter(errors.items()))[1]}")
+    if errors:
+        echo(f"{len(errors)} of {len(data.images)} images left out")
+    return Bunch(
+        records=records, masks=data.masks, target=data.target[positions], groups=np.asarray(data.groups)[positions]
+    )
+
+
+def _reference(image: Path, mask: Path | None, echo: Echo) -> dict[str, Path]:
+    """Give the mask as part of a record, if there is one that fits."""
+    if mask is None:
+        return {}
+    try:
+        check_masks([mask], check_images([image]), "skinseg train")
+    except InvalidImagesError as error:
+        if image.is_file():  # else the image itself is listed
+            echo(f"mask left out: {next(iter(error.errors.values()))}")
+        return {}
+    return {"reference_mask": mask}
+
+
+def _positive_class(target: np.ndarray, pos_label: str | None, column: str) -> Any:
+    classes = np.unique(target.astype(str) if target.dtype == object else target).tolist()
+    if len(classes) < 2:
+        raise ValueError(f"the column {column!r} holds one class only ({classes}); a classifier needs two or more")
+    if pos_label is not None:
+        matches = [label for label in classes if str(label) == pos_label]
+        if not matches:
+            raise ValueError(f"the positive class {pos_label!r} is none of the classes {classes} of {column!r}")
+        return matches[0]
+    if len(classes) > 2:
+        return None
+    if set(classes) <= {0, 1}:  # also False and True
+        return classes[1]
+    raise ValueError(f"the classes of {column!r} are {classes}; say which is positive with --pos-label")
+
+
+def _check_counts(data: Bunch, folds: int, column: str) -> None:
+    labels, counts = np.unique(data.target, return_counts=True)
+    if counts.min() < folds:
+        raise ValueError(
+            f"the class {labels[counts.argmin()]!r} of {column!r} has {counts.min()} images, fewer than the {folds} folds; "
+            "use fewer folds"
+        )
+
+
+def _measure_ahead(pipe: Any, data: Bunch, echo: Echo) -> None:
+    """Fill the cache where no step learns, and tell what was not found."""
+    lesion = clone(pipe.named_steps["lesion"]).fit(data.records, data.target)
+    lesion.transform(data.records)
+    for text in list(lesion.errors_.values())[:20]:
+        echo(f"failed {text}")
+    if lesion.errors_ or lesion.empty_:
+        echo(f"{len(lesion.errors_)} images failed, no lesion found in {len(lesion.empty_)}; their features are imputed")
+
+
+def _report_outlines(pipe: Any, data: Bunch, jobs: int | None, seed: int, echo: Echo) -> None:
+    """Score the outlines against the masks; only those of a segmenter that has not learnt from them."""
+    segmenter = pipe.named_steps["lesion"].named_steps_["segmenter"]
+    known = [record for record in data.records if record.has("reference_mask")]
+    if segmenter.__sklearn_tags__().requires_fit or not known:
+        return
+    predicted = segmenter.set_params(n_jobs=jobs).predict([_without_reference(record) for record in known])
+    scores = jaccard_score([record.origin_plane("reference_mask") for record in known], predicted, average=None)
+    segmenter.set_params(n_jobs=None)
+    echo(f"Jaccard index of the outlines: {bootstrap_interval(np.mean, scores, random_state=seed)} ({len(known)} masks)")
+
+
+def _without_reference(record: LesionImage) -> LesionImage:
+    return record.with_(reference_mask=None)
+
+
+def _report(
+    model: Any, probabilities: np.ndarray, data: Bunch, positive: Any, sensitivity: float, seed: int, echo: Echo
+) -> Any:
+    """Print the cross-validated scores and put the threshold around the model."""
+    classes = model.classes_.tolist()
+    echo("cross-validated, with 95 % intervals by bootstrap over groups:")
+    if positive is None:
+        for index, label in enumerate(classes):
+            truth = (data.target == label).astype(int)
+            value = bootstrap_interval(
+                roc_auc_score, truth, probabilities[:, index], groups=data.groups, random_state=seed
+            )
+            echo(f"  ROC AUC of {label}: {value}")
+        return model
+    index = classes.index(positive)
+    truth, score = (data.target == positive).astype(int), probabilities[:, index]
+    metrics = {
+        "ROC AUC": roc_auc_score,
+        "average precision": average_precision_score,
+        "Brier score": brier_score_loss,
+    }
+    for name, metric in metrics.items():
+        echo(f"  {name}: {bootstrap_interval(metric, truth, score, groups=data.groups, random_state=seed)}")
+    threshold = threshold_at_sensitivity(truth, score, sensitivity)
+    called = score >= threshold
+    echo(
+        f"  threshold {threshold:.4f}, chosen on these probabilities for a sensitivity of {sensitivity}: "
+        f"sensitivity {called[truth == 1].mean():.3f}, specificity {(~called[truth == 0]).mean():.3f}"
+    )
+    model.set_params(lesion__memory=None)  # the cache is temporary
+    fixed = FixedThresholdClassifier(FrozenEstimator(model), threshold=threshold, pos_label=positive)
+    return fixed.fit(data.records, data.target)
+
