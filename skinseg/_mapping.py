@@ -22,6 +22,7 @@ __all__ = [
     "batches_of",
     "fail",
     "hash_of",
+    "load_or_fail",
     "map_batches",
     "raise_or_list",
     "transform_batch",
@@ -118,6 +119,14 @@ def fail(record: LesionImage, error: Exception) -> LesionImage:
     """Mark a record as failed, so that later steps leave it alone and the rest of the batch goes on."""
     text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
     return record.with_(error=text or type(error).__name__)
+
+
+def load_or_fail(record: LesionImage) -> LesionImage:
+    """Decode a record, or mark it as failed."""
+    try:
+        return record if record.error is not None else record.load()
+    except Exception as error:  # one bad image must not take the batch with it
+        return fail(record, error)
 
 
 def transform_batch(step: Any, records: Sequence[LesionImage], method: str = "transform") -> list[Any]:

@@ -115,6 +115,8 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
     }
     _not_in_key: ClassVar[frozenset[str]] = EXECUTION_PARAMETERS
     _one_by_one: ClassVar[bool] = True  # False where the work on a batch at once is cheaper (networks)
+    _reads_mask: bool = False  # whether records must bring a mask
+    _reads_reference: bool = False  # whether predictions read the reference mask (ReferenceSegmenter alone)
     n_jobs: int | None
     verbose: int
     on_error: str

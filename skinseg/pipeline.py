@@ -19,7 +19,15 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._mapping import ResultCache, fail, hash_of, map_batches, raise_or_list, transform_batch, warn_of_empty_masks
+from ._mapping import (
+    ResultCache,
+    hash_of,
+    load_or_fail,
+    map_batches,
+    raise_or_list,
+    transform_batch,
+    warn_of_empty_masks,
+)
 from .base import EXECUTION_PARAMETERS, SkinsegEstimator, mean_jaccard, object_array
 from .features import ABCDFeaturizer
 from .geometry import Geometry
@@ -131,7 +139,7 @@ class _BatchRunner:
         results: list[Any] = []
         empty: list[bool] = []
         for record in batch:
-            [result], [is_empty] = self._through(0, alone, [_load(record)])
+            [result], [is_empty] = self._through(0, alone, [load_or_fail(record)])
             results.append(result)
             empty.append(is_empty)
         results, found_empty = self._through(alone, len(self.steps), results)
@@ -153,13 +161,6 @@ class _BatchRunner:
                         "samplers and classifiers after it in a Pipeline"
                     )
         return results, empty
-
-
-def _load(record: LesionImage) -> LesionImage:
-    try:
-        return record if record.error is not None else record.load()
-    except Exception as error:  # one bad image must not take the batch with it
-        return fail(record, error)
 
 
 def _final_has(method: str) -> Any:

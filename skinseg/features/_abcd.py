@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from .._mapping import transform_batch
+from .._mapping import load_or_fail, transform_batch
 from ..base import BaseFeaturizer
 from ..images import LesionImage, check_images
 from ._region import LesionRegion
@@ -121,6 +121,10 @@ class ABCDFeaturizer(BaseFeaturizer):
         tags.requires_fit = self.segmenter is not None
         return tags
 
+    @property
+    def _reads_mask(self) -> bool:  # type: ignore[override]
+        return self.segmenter is None
+
     def _validate_params(self) -> None:
         super()._validate_params()
         unknown = [group for group in self.groups if group not in GROUPS]
@@ -191,7 +195,7 @@ class ABCDFeaturizer(BaseFeaturizer):
 
     def _apply_batch(self, records: Sequence[LesionImage]) -> list[Any]:
         if self.segmenter is not None:
-            records = transform_batch(self.segmenter_, [r if r.error else r.load() for r in records])
+            records = transform_batch(self.segmenter_, [load_or_fail(record) for record in records])
         return super()._apply_batch(records)
 
     def _measure(self, record: LesionImage) -> np.ndarray:

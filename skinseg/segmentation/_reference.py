@@ -48,6 +48,8 @@ class ReferenceSegmenter(BaseSegmenter):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {**ImageEstimator._parameter_constraints}
 
+    _reads_reference = True
+
     def __init__(self, *, n_jobs: int | None = None, verbose: int = 0, on_error: str = "raise") -> None:
         self.n_jobs = n_jobs
         self.verbose = verbose

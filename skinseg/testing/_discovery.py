@@ -1,0 +1,70 @@
+"""Every public estimator of the package, found and not listed by hand."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+from sklearn.base import BaseEstimator
+
+import skinseg
+
+__all__ = ["all_estimators", "make_instances"]
+
+
+def all_estimators() -> list[tuple[str, type]]:
+    """List the public estimators of skinseg.
+
+    Returns
+    -------
+    list of (str, type) tuples
+        Name and class, sorted by name; abstract bases and names that begin
+        with an underscore are left out, and so are modules that need packages
+        that are not installed.
+    """
+    found: dict[str, type] = {}
+    for module in pkgutil.walk_packages(skinseg.__path__, "skinseg."):
+        if any(part.startswith("testing") for part in module.name.split(".")[1:]):
+            continue
+        try:
+            contents = vars(importlib.import_module(module.name))
+        except ImportError:
+            continue
+        for name, item in contents.items():
+            if (
+                inspect.isclass(item)
+                and issubclass(item, BaseEstimator)
+                and item.__module__.startswith("skinseg.")
+                and not inspect.isabstract(item)
+                and not name.startswith(("_", "Base"))
+                and name not in ("ImageEstimator", "ImageTransformer", "SkinsegEstimator")
+            ):
+                found[name] = item
+    return sorted(found.items())
+
+
+def make_instances(estimator: type) -> list[Any]:
+    """Make instances of an estimator class to check, with settings that are quick.
+
+    Parameters
+    ----------
+    estimator : type
+        One of `all_estimators`.
+
+    Returns
+    -------
+    list of estimators
+        One or more.
+    """
+    name = estimator.__name__
+    if name == "ABCDFeaturizer":
+        return [estimator(), estimator(skinseg.ThresholdSegmenter(), groups=("border", "color"))]
+    if name == "BatchedPipeline":
+        segmenter = skinseg.ThresholdSegmenter()
+        return [
+            estimator([("resizer", skinseg.ImageResizer(48)), ("segmenter", segmenter)], batch_size=2),
+            estimator([("segmenter", segmenter), ("featurizer", skinseg.ABCDFeaturizer())], batch_size=3),
+        ]
+    return [estimator()]
