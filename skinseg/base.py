@@ -288,7 +288,7 @@ def mean_jaccard(records: Sequence[LesionImage], masks: Sequence[np.ndarray | No
     return float(np.mean(scores))
 
 
-def _gives_probabilities(segmenter: BaseSegmenter) -> bool:
+def _has_probabilities(segmenter: BaseSegmenter) -> bool:
     return segmenter._gives_probabilities
 
 
@@ -412,7 +412,7 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         """
         return object_array([_to_mask(record) for record in self._outlined(X)])
 
-    @available_if(_gives_probabilities)
+    @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of lesion for every pixel.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -15,22 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _raise_for_params, process_routing
 from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._mapping import (
-    ResultCache,
-    hash_of,
-    load_or_fail,
-    map_batches,
-    raise_or_list,
-    transform_batch,
-    warn_of_empty_masks,
-)
-from .base import EXECUTION_PARAMETERS, SkinsegEstimator, mean_jaccard, object_array
+from ._batches import BatchRunner, DeferredImage, is_passthrough
+from ._mapping import map_batches, raise_or_list, warn_of_empty_masks
+from .base import SkinsegEstimator, mean_jaccard, object_array
 from .features import ABCDFeaturizer
-from .geometry import Geometry
 from .images import LesionImage, check_images, check_masks
 from .preprocessing import ImageResizer
 from .segmentation import ThresholdSegmenter
@@ -38,134 +29,9 @@ from .segmentation import ThresholdSegmenter
 __all__ = ["BatchedPipeline", "make_lesion_pipeline"]
 
 
-class _DeferredImage(LesionImage):
-    """A record that runs earlier steps when it is loaded, and keeps nothing.
-
-    A step that learns gets a list of these: it reads image after image from
-    the files through the steps before it, and memory does not grow with their
-    number.
-    """
-
-    __slots__ = ("_source", "_steps")
-    _source: LesionImage
-    _steps: tuple[Any, ...]
-
-    def __init__(self, source: LesionImage, steps: tuple[Any, ...]) -> None:
-        self._set(_source=source, _steps=steps, name=source.name, error=source.error)
-        self._set(pixel_size=source.pixel_size, confidence=source.confidence, _planes=source._planes)
-
-    def load(self) -> LesionImage:
-        records: list[Any] = [self._source.load()]
-        for step in self._steps:
-            records = transform_batch(step, records)
-        record = records[0]
-        if not isinstance(record, LesionImage):
-            raise TypeError("a step before one that learns must give images, got a table")
-        if record.error is not None:
-            raise ValueError(record.error)
-        return record
-
-    @property
-    def image(self) -> np.ndarray:
-        return self.load().image
-
-    @property
-    def path(self) -> None:
-        return None
-
-    @property
-    def geometry(self) -> Geometry:
-        return self.load().geometry
-
-    def _read_plane(self, plane: str) -> tuple[np.ndarray, bool]:
-        return self.load()._read_plane(plane)
-
-    def _plane(self, plane: str) -> np.ndarray | None:
-        return self.load()._plane(plane)
-
-    def _in_origin(self, plane: str, shape: tuple[int, ...]) -> bool:
-        return self._source._in_origin(plane, shape)
-
-    def with_(self, **changes: Any) -> LesionImage:
-        return _DeferredImage(self._source.with_(**changes), self._steps)
-
-    def cache_key(self) -> str:
-        return hash_of(self._source.cache_key(), [_step_key(step) for step in self._steps])
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _DeferredImage, (self._source, self._steps)
-
-
-def _is_passthrough(step: Any) -> bool:
-    return step is None or (isinstance(step, str) and step == "passthrough")
-
-
-def _step_key(step: Any) -> str:
-    """Hash of all in a step that shapes its results."""
-    own = getattr(step, "_result_key", None)
-    return hash_of(step) if own is None else str(own(EXECUTION_PARAMETERS))
-
-
-class _BatchRunner:
-    """What a worker does with one batch: all steps in turn, each file decoded once."""
-
-    def __init__(self, steps: Sequence[tuple[str, Any]], memory: Any, final: str) -> None:
-        self.steps = list(steps)
-        self.memory = memory
-        self.final = final
-        active = memory is not None
-        self.key = hash_of(final, [_step_key(step) for _, step in self.steps]) if active else ""
-
-    def __call__(self, batch: Sequence[LesionImage]) -> list[tuple[Any, bool]]:
-        """Give for each image its result (row, record or mask) and whether its mask is empty."""
-        cache = ResultCache(self.memory if self.final == "transform" else None)
-        if not cache.active:
-            return self._run(batch)
-        keys = [hash_of(self.key, record.cache_key()) for record in batch]
-        results: list[Any] = [cache.get(key) for key in keys]
-        missing = [index for index, result in enumerate(results) if result is None]
-        for index, outcome in zip(missing, self._run([batch[index] for index in missing]), strict=True):
-            results[index] = outcome
-            if isinstance(outcome[0], np.ndarray):  # rows are kept; records would fill the disk
-                cache.put(keys[index], outcome)
-        return results
-
-    def _run(self, batch: Sequence[LesionImage]) -> list[tuple[Any, bool]]:
-        # One image after the other goes as far as it can, so that one decoded original is in memory at a time;
-        # steps that want a batch (networks, foreign ones) then get the small records of all.
-        alone = 0
-        while alone < len(self.steps) and getattr(self.steps[alone][1], "_one_by_one", False):
-            alone += 1
-        results: list[Any] = []
-        empty: list[bool] = []
-        for record in batch:
-            [result], [is_empty] = self._through(0, alone, [load_or_fail(record)])
-            results.append(result)
-            empty.append(is_empty)
-        results, found_empty = self._through(alone, len(self.steps), results)
-        return list(zip(results, np.logical_or(empty, found_empty).tolist(), strict=True))
-
-    def _through(self, start: int, stop: int, results: list[Any]) -> tuple[list[Any], list[bool]]:
-        """Send records through some of the steps; tell also whose mask came out empty."""
-        empty = [False] * len(results)
-        for position in range(start, stop):
-            name, step = self.steps[position]
-            last = position == len(self.steps) - 1
-            results = transform_batch(step, results, self.final if last else "transform")
-            for index, result in enumerate(results):
-                if isinstance(result, LesionImage):
-                    empty[index] = result.error is None and result.has("mask") and not np.any(result.mask)
-                elif not last:
-                    raise TypeError(
-                        f"the step {name!r} gives a table and must be the last one of a BatchedPipeline; put scalers, "
-                        "samplers and classifiers after it in a Pipeline"
-                    )
-        return results, empty
-
-
 def _final_has(method: str) -> Any:
     def check(self: BatchedPipeline) -> bool:
-        steps = [step for _, step in self.steps if not _is_passthrough(step)]
+        steps = [step for _, step in self.steps if not is_passthrough(step)]
         return bool(steps) and hasattr(steps[-1], method)
 
     return check
@@ -262,7 +128,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
-        active = [step for _, step in self.steps if not _is_passthrough(step)] if isinstance(self.steps, list) else []
+        active = [step for _, step in self.steps if not is_passthrough(step)] if isinstance(self.steps, list) else []
         if active and hasattr(active[-1], "__sklearn_tags__"):
             tags.estimator_type = get_tags(active[-1]).estimator_type
         return tags
@@ -306,7 +172,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
             if not (isinstance(item, (tuple, list)) and len(item) == 2 and isinstance(item[0], str)):
                 raise ValueError(f"The steps of BatchedPipeline must be (name, step) pairs. Got {item!r}.")
         self._validate_names([name for name, _ in self.steps])
-        active = [(name, step) for name, step in self.steps if not _is_passthrough(step)]
+        active = [(name, step) for name, step in self.steps if not is_passthrough(step)]
         for position, (name, step) in enumerate(active):
             last = position == len(active) - 1
             method_found = hasattr(step, "transform") or (last and hasattr(step, "predict"))
@@ -331,7 +197,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         """
         router = MetadataRouter(owner=self)
         for name, step in self.steps:
-            if not _is_passthrough(step):
+            if not is_passthrough(step):
                 router.add(method_mapping=MethodMapping().add(caller="fit", callee="fit"), **{name: step})
         return router
 
@@ -355,16 +221,17 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         """
         self._validate_params()
         self._validate_steps()
+        _raise_for_params(params, self, "fit")
         records = check_images(X, self)
         routed = process_routing(self, "fit", **params)
         fitted: list[tuple[str, Any]] = []
         for name, step in self.steps:
-            if _is_passthrough(step):
+            if is_passthrough(step):
                 continue
             step = clone(step)
             before = tuple(earlier for _, earlier in fitted)
             learns = get_tags(step).requires_fit
-            sources: list[LesionImage] = [_DeferredImage(record, before) for record in records] if learns else records
+            sources: list[LesionImage] = [DeferredImage(record, before) for record in records] if learns else records
             fitted.append((name, step.fit(sources, y, **routed[name].fit)))
         self.steps_ = fitted
         return self
@@ -375,7 +242,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
     def _run(self, X: Any, final: str) -> tuple[list[LesionImage], list[Any]]:
         check_is_fitted(self)
         records = check_images(X, self)
-        runner = _BatchRunner(self.steps_, self.memory, final)
+        runner = BatchRunner(self.steps_, self.memory, final)
         caller = type(self).__name__
         results: list[Any] = []
         empty: list[int] = []

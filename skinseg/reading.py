@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .exceptions import ImageReadError
 from .masks import as_mask
@@ -26,6 +26,7 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".t
 _EXIF_ORIENTATION = 0x0112
 # what OpenCV decodes to 8-bit RGB as it should; the rest (CMYK, palettes with an alpha channel, ...) is Pillow's
 _OPENCV_MODES = frozenset({"RGB", "RGBA", "L", "I;16", "I;16B", "I"})
+_TURNED_BY_PILLOW = frozenset({"TIFF"})  # formats whose size in the header is that of the upright image
 _OPENCV_FORMATS = frozenset({"JPEG", "MPO", "PNG", "BMP", "PPM", "WEBP"})
 
 
@@ -83,7 +84,7 @@ def _open(path: str | os.PathLike[str], source: object, max_pixels: int | None) 
     width, height = image.size
     if not 1 <= orientation <= 8:
         orientation = 1
-    if orientation >= 5:
+    if orientation >= 5 and image.format not in _TURNED_BY_PILLOW:
         width, height = height, width
     if width * height == 0:
         raise ImageReadError(path, f"the image has no pixels ({width} x {height})")
@@ -154,23 +155,22 @@ def _is_complete(data: bytes, file_format: str) -> bool:
 def _decode(path: str | os.PathLike[str], data: bytes, flags: int, mode: str, max_pixels: int | None) -> np.ndarray:
     """Decode by OpenCV where it is right, else by Pillow, and turn the result upright."""
     image, header = _open(path, io.BytesIO(data), max_pixels)
-    pixels: np.ndarray | None = None
     if header.mode in _OPENCV_MODES and header.format in _OPENCV_FORMATS and _is_complete(data, header.format):
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                pixels = _decode_by_pillow(image, mode)
-        except ImageReadError:
-            raise
-        except Exception as error:  # Pillow's plugins raise nearly everything on damaged data
-            reason = f"the image is damaged or cut short ({error}); copy or download it again"
-            raise ImageReadError(path, reason) from None
-    return _orient(pixels, header.orientation)
+        if pixels is not None:
+            return _orient(pixels, header.orientation)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.ascontiguousarray(_decode_by_pillow(image, mode))
+    except Exception as error:  # Pillow's plugins raise nearly everything on damaged data
+        reason = f"the image is damaged or cut short ({error}); copy or download it again"
+        raise ImageReadError(path, reason) from None
 
 
 def _decode_by_pillow(image: Image.Image, mode: str) -> np.ndarray:
+    image.load()  # turns TIFF files upright and takes their orientation away; others are turned here
+    image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         raise ValueError("it holds floating point values, save it with 8 or 16 bits a channel")
     if image.mode.startswith("I"):  # Pillow's own conversion clips 16 bits to 255 instead of scaling

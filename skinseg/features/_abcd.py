@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _raise_for_params, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from .._mapping import load_or_fail, transform_batch
@@ -165,6 +165,7 @@ class ABCDFeaturizer(BaseFeaturizer):
             The fitted featurizer.
         """
         self._validate_params()
+        _raise_for_params(params, self, "fit")
         records = check_images(X, self)
         if self.segmenter is not None:
             routed = process_routing(self, "fit", **params)

@@ -1,0 +1,61 @@
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from skinseg.datasets import make_lesions
+
+DATA = Path(os.environ.get("SKINSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+def pytest_collection_modifyitems(items):
+    if not (DATA / "isic2017" / "isic2017.csv").exists():
+        skip = pytest.mark.skip(reason=f"no real images in {DATA.name} (set SKINSEG_DATA)")
+        for item in items:
+            if "realdata" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def lesions():
+    """Sixteen small lesions of both classes."""
+    return make_lesions(16, random_state=1, min_side=64, max_side=96, melanoma_fraction=0.5)
+
+
+@pytest.fixture(scope="session")
+def lesion_files(lesions, tmp_path_factory):
+    """The same as files, with masks and a table beside them."""
+    folder = tmp_path_factory.mktemp("lesions")
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    for index, (image, mask) in enumerate(zip(lesions.images, lesions.masks, strict=True)):
+        cv2.imwrite(str(folder / "images" / f"a{index:02d}.png"), image[..., ::-1])
+        cv2.imwrite(str(folder / "masks" / f"a{index:02d}_segmentation.png"), mask.astype(np.uint8) * 255)
+    frame = lesions.frame.assign(
+        image=[f"images/a{i:02d}.png" for i in range(16)],
+        mask=[f"masks/a{i:02d}_segmentation.png" for i in range(16)],
+        lesion=[f"L{i // 2}" for i in range(16)],
+        diagnosis=np.where(lesions.target == 1, "melanoma", "nevus"),
+    )
+    frame.loc[3, "sex"] = "unknown"
+    frame.to_csv(folder / "lesions.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def broken_files(tmp_path, lesions):
+    """One of each kind of bad file."""
+    good = tmp_path / "good.jpg"
+    cv2.imwrite(str(good), lesions.images[0][..., ::-1])
+    jpeg = cv2.imencode(".jpg", cv2.resize(lesions.images[0], (200, 150)))[1].tobytes()
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "text.jpg").write_text("this is no image\n" * 30)
+    (tmp_path / "cut.jpg").write_bytes(jpeg[: len(jpeg) // 2])
+    return tmp_path

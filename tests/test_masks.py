@@ -1,0 +1,92 @@
+"""Functions on one mask."""
+
+import numpy as np
+import pytest
+
+from skinseg.masks import as_mask, clean_mask, overlap_counts, resize_mask
+
+Y, X = np.mgrid[:100, :120]
+
+
+def disc(row, column, radius):
+    return (Y - row) ** 2 + (X - column) ** 2 <= radius**2
+
+
+def test_central_component_is_preferred_to_a_larger_one_at_the_edge():
+    lesion, shadow = disc(50, 60, 15), Y < 12
+    assert shadow.sum() > lesion.sum()
+    np.testing.assert_array_equal(clean_mask(lesion | shadow), lesion)
+    np.testing.assert_array_equal(clean_mask(lesion | shadow, component="largest"), shadow)
+    np.testing.assert_array_equal(clean_mask(lesion | shadow, component="all"), lesion | shadow)
+
+
+def test_component_along_the_field_counts_as_at_the_edge():
+    field = disc(50, 60, 45)
+    rim = field & ~disc(50, 60, 38)
+    lesion = disc(50, 75, 9)
+    np.testing.assert_array_equal(clean_mask(lesion | rim, field=field), lesion)
+
+
+def test_holes_are_filled_or_kept():
+    ring = disc(50, 60, 30) & ~disc(50, 60, 10)
+    np.testing.assert_array_equal(clean_mask(ring), disc(50, 60, 30))
+    np.testing.assert_array_equal(clean_mask(ring, fill_holes=False), ring)
+
+
+def test_opening_cuts_a_hair_off():
+    hair = (abs(Y - 50) <= 1) & (X < 60)
+    cleaned = clean_mask(disc(50, 60, 25) | hair, opening=0.06)
+    assert not cleaned[:, :30].any()
+    assert overlap_counts(disc(50, 60, 25), cleaned).jaccard > 0.95
+
+
+def test_a_lesion_thinner_than_the_opening_is_kept():
+    thin = (abs(Y - 50) <= 1) & (abs(X - 60) < 20)
+    np.testing.assert_array_equal(clean_mask(thin, opening=0.2), thin)
+
+
+def test_margin_grows_by_a_share_of_the_radius():
+    grown = clean_mask(disc(50, 60, 20), margin=0.2)
+    assert np.sqrt(grown.sum() / np.pi) == pytest.approx(24, abs=0.5)
+
+
+def test_small_results_become_empty():
+    assert not clean_mask(disc(50, 60, 3), min_area=0.01).any()
+    assert clean_mask(disc(50, 60, 3), min_area=0.001).any()
+
+
+def test_result_stays_in_the_field():
+    field = X < 60
+    cleaned = clean_mask(disc(50, 60, 20), field=field, margin=0.3, smoothing=0.02)
+    assert cleaned.any()
+    assert not (cleaned & ~field).any()
+
+
+@pytest.mark.parametrize("mask", [np.zeros((9, 7), bool), np.ones((9, 7), bool), np.ones((1, 1), bool)])
+def test_empty_and_full_masks(mask):
+    np.testing.assert_array_equal(clean_mask(mask, opening=0.3, margin=0.2, smoothing=0.05), mask)
+
+
+def test_resize_keeps_area_and_type():
+    small = resize_mask(disc(50, 60, 30), (50, 60))
+    assert small.dtype == bool
+    assert small.sum() * 4 == pytest.approx(disc(50, 60, 30).sum(), rel=0.03)  # halves count as lesion
+    soft = resize_mask(disc(50, 60, 30).astype(float), (50, 60))
+    assert soft.dtype == np.float32
+    assert 0 <= soft.min() <= soft.max() <= 1
+
+
+def test_overlap_counts_by_hand():
+    counts = overlap_counts(np.array([[1, 1, 0, 0]], bool), np.array([[1, 0, 1, 0]], bool))
+    assert counts == (1, 1, 1, 1)
+    assert counts.jaccard == pytest.approx(1 / 3)
+    assert overlap_counts(np.zeros((2, 2), bool), np.zeros((2, 2), bool)).jaccard == 1
+
+
+def test_as_mask_leaves_bool_untouched():
+    mask = disc(5, 5, 3)
+    assert as_mask(mask) is mask
+    with pytest.raises(ValueError, match="2-D"):
+        as_mask(np.zeros(4, bool))
+    with pytest.raises(ValueError, match="without NaN"):
+        as_mask(np.array([[np.nan]]), allow_float=True)
