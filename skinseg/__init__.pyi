@@ -1,6 +1,6 @@
 from . import datasets as datasets
-from . import exceptions as exceptions
 from . import evaluation as evaluation
+from . import exceptions as exceptions
 from . import features as features
 from . import field as field
 from . import masks as masks

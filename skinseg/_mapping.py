@@ -13,7 +13,7 @@ import joblib
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils.validation import check_memory
 
-from .exceptions import EmptyMaskWarning, ImageBatchError
+from .exceptions import EmptyMaskWarning, ImageBatchError, ImageReadError
 from .images import LesionImage
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "batches_of",
     "fail",
     "hash_of",
+    "label_of",
     "load_or_fail",
     "map_batches",
     "raise_or_list",
@@ -117,7 +118,10 @@ def map_batches(
 
 def fail(record: LesionImage, error: Exception) -> LesionImage:
     """Mark a record as failed, so that later steps leave it alone and the rest of the batch goes on."""
-    text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, ImageReadError) and error.path == str(record.path):
+        text = error.reason  # the record tells the file itself
+    else:
+        text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
     return record.with_(error=text or type(error).__name__)
 
 
@@ -180,6 +184,11 @@ def _as_items(output: Any) -> list[Any]:
     return list(output)
 
 
+def label_of(record: LesionImage) -> str | None:
+    """Give the file of a record, or its name, for messages."""
+    return record.name if record.path is None else str(record.path)
+
+
 def raise_or_list(caller: str, on_error: str, errors: dict[int, tuple[str | None, str]]) -> dict[int, str]:
     """Raise the errors of a batch, or give them as a dict for ``errors_``.
 
@@ -190,18 +199,20 @@ def raise_or_list(caller: str, on_error: str, errors: dict[int, tuple[str | None
     on_error : {"raise", "nan"}
         What to do.
     errors : dict of int to (str or None, str)
-        Position of the image -> its name and what went wrong.
+        Position of the image -> its file or name and what went wrong.
 
     Returns
     -------
     dict of int to str
         Position -> message.
     """
-    texts = {index: f"X[{index}]{f' ({name})' if name else ''}: {text}" for index, (name, text) in errors.items()}
-    if texts and on_error == "raise":
+    if errors and on_error == "raise":
+        texts = {
+            index: f"X[{index}]{f' ({label})' if label else ''}: {text}" for index, (label, text) in errors.items()
+        }
         message = f"{caller} failed on {len(texts)} images (on_error='nan' leaves them out and goes on):"
         raise ImageBatchError(message, texts)
-    return texts
+    return {index: text for index, (_, text) in errors.items()}
 
 
 def warn_of_empty_masks(caller: str, names: Sequence[str], total: int, consequence: str) -> None:
@@ -220,7 +231,7 @@ class _NotRemembered(Exception):
     """The cache holds no (intact) entry."""
 
 
-def _remember(key: str, value: Any) -> Any:
+def _remember(key: str, value: Any) -> Any:  # noqa: ARG001 (joblib hashes it)
     if value is None:
         raise _NotRemembered
     return value

@@ -191,7 +191,18 @@ class LesionImage:
         return self._plane("artifact_mask")
 
     def has(self, plane: str) -> bool:
-        """Whether a plane such as ``"mask"`` or ``"reference_mask"`` is there; nothing is decoded."""
+        """Tell whether a plane is there; nothing is decoded.
+
+        Parameters
+        ----------
+        plane : str
+            Such as ``"mask"`` or ``"reference_mask"``.
+
+        Returns
+        -------
+        bool
+            Whether it is.
+        """
         return plane in self._planes
 
     def _read_plane(self, plane: str) -> tuple[np.ndarray, bool]:
@@ -211,7 +222,18 @@ class LesionImage:
         return self.geometry.from_origin(values) if in_origin else values
 
     def origin_plane(self, plane: str) -> np.ndarray:
-        """Give a plane such as ``"mask"`` in the frame of the origin, as it was given where it came from there."""
+        """Give a plane in the frame of the origin, unchanged where it was given in that.
+
+        Parameters
+        ----------
+        plane : str
+            Such as ``"mask"`` or ``"probability"``; it must be there.
+
+        Returns
+        -------
+        ndarray
+            The plane, of the height and width of the origin.
+        """
         values, in_origin = self._read_plane(plane)
         return values if in_origin else self.geometry.to_origin(values)
 
@@ -234,9 +256,7 @@ class LesionImage:
             "give a mask of the size of the image as it was read"
         )
 
-    def _check_plane(
-        self, plane: str, value: np.ndarray | str | os.PathLike[str]
-    ) -> tuple[np.ndarray | Path, bool]:
+    def _check_plane(self, plane: str, value: np.ndarray | str | os.PathLike[str]) -> tuple[np.ndarray | Path, bool]:
         if isinstance(value, (str, os.PathLike)):
             return Path(value), True
         values = _read_only(as_mask(value, allow_float=plane in _SOFT_PLANES))
@@ -290,7 +310,13 @@ class LesionImage:
         return self._copy(**values)
 
     def load(self) -> LesionImage:
-        """Copy the record with its image and its mask decoded, so that later steps decode nothing."""
+        """Copy the record with its image and its mask decoded, so that later steps decode nothing.
+
+        Returns
+        -------
+        LesionImage
+            The copy; the record itself where nothing is left to decode.
+        """
         values: dict[str, Any] = {}
         if isinstance(self._image, Path):
             stamp = _file_stamp(self._image)
@@ -354,7 +380,13 @@ class LesionImage:
     # ------------------------------------------------------------------ identity and transport
 
     def cache_key(self) -> str:
-        """Hash of all that a step can see: content of arrays; path, size and time of change of files."""
+        """Hash all that a step can see: content of arrays; path, size and time of change of files.
+
+        Returns
+        -------
+        str
+            The hash.
+        """
         image = self._stamp or (_file_stamp(self._image) if isinstance(self._image, Path) else self._image)
         planes = {
             plane: (_file_stamp(source) if isinstance(source, Path) else source, in_origin)
@@ -409,8 +441,7 @@ def _check_pixels(image: object) -> np.ndarray:
     if not isinstance(image, np.ndarray):
         hint = "; convert it with numpy.asarray(image.convert('RGB'))" if hasattr(image, "convert") else ""
         raise TypeError(
-            "an image must be a path, an (H, W, 3) uint8 RGB array or a LesionImage, "
-            f"got {type(image).__name__}{hint}"
+            f"an image must be a path, an (H, W, 3) uint8 RGB array or a LesionImage, got {type(image).__name__}{hint}"
         )
     what = f"got an array of shape {image.shape} and dtype {image.dtype}"
     expected = "an image array must have the shape (H, W, 3), dtype uint8 and RGB order"

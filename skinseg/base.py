@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._mapping import StepCache, fail, hash_of, map_batches, raise_or_list, warn_of_empty_masks
+from ._mapping import StepCache, fail, hash_of, label_of, map_batches, raise_or_list, warn_of_empty_masks
 from ._version import __version__
 from .exceptions import VersionMismatchWarning
 from .images import LesionImage, check_images, check_masks, is_label_sequence
@@ -43,6 +43,16 @@ def object_array(items: Sequence[Any]) -> np.ndarray:
 
     `numpy.array` would stack arrays of equal size into one more dimension and
     refuse those of different sizes.
+
+    Parameters
+    ----------
+    items : sequence
+        Anything.
+
+    Returns
+    -------
+    ndarray of shape (n_items,), object
+        The items.
     """
     result = np.empty(len(items), dtype=object)
     for index, item in enumerate(items):
@@ -51,7 +61,18 @@ def object_array(items: Sequence[Any]) -> np.ndarray:
 
 
 def nested_estimators(model: Any) -> list[Any]:
-    """List an estimator and all estimators that it holds, fitted parts included."""
+    """List an estimator and all estimators that it holds, fitted parts included.
+
+    Parameters
+    ----------
+    model : estimator
+        Such as a fitted pipeline.
+
+    Returns
+    -------
+    list of estimators
+        Each once.
+    """
     found: list[Any] = []
     waiting, seen = [model], set()
     while waiting:
@@ -94,7 +115,7 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
     A subclass gives `_apply_one`, the work on one record; this class maps it
     over X by joblib, keeps results on disk if asked to, and sees to errors.
 
-    Parameters
+    Attributes
     ----------
     n_jobs : int, default=None
         Number of workers, as in joblib; None is 1 unless in a
@@ -183,12 +204,10 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
         caller = type(self).__name__
         results: list[Any] = []
         all_errors: dict[int, str] = {}
-        stream = map_batches(
-            self._apply_batch, records, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller
-        )
+        stream = map_batches(self._apply_batch, records, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller)
         for start, batch, part in stream:
             failed = {
-                start + index: (record.name, str(result.error))
+                start + index: (label_of(record), str(result.error))
                 for index, (record, result) in enumerate(zip(batch, part, strict=True))
                 if isinstance(result, LesionImage) and result.error is not None
             }
@@ -279,7 +298,20 @@ def _to_probability(record: LesionImage) -> np.ndarray | None:
 
 
 def mean_jaccard(records: Sequence[LesionImage], masks: Sequence[np.ndarray | None]) -> float:
-    """Mean Jaccard index of masks with the reference masks of records, 0 for a mask that is None."""
+    """Mean Jaccard index of masks with the reference masks of records.
+
+    Parameters
+    ----------
+    records : sequence of LesionImage
+        Records with reference masks.
+    masks : sequence of (H, W) bool arrays or None
+        Predicted masks, of the size of the origins; None scores 0.
+
+    Returns
+    -------
+    float
+        The mean.
+    """
     scores = []
     for record, mask in zip(records, masks, strict=True):
         truth = record.origin_plane("reference_mask")
@@ -295,7 +327,7 @@ def _has_probabilities(segmenter: BaseSegmenter) -> bool:
 class BaseSegmenter(_ImageOutput, ImageEstimator):
     """Base of segmenters: a subclass gives ``_segment(record) -> mask or probability``.
 
-    Parameters
+    Attributes
     ----------
     opening : float, default=0.0
         Diameter of a morphological opening that cuts hairs and specks off, as
@@ -312,8 +344,6 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
     min_area : float, default=0.0
         Smallest area of a lesion, as a fraction of the image, in [0, 1];
         below it the mask is empty.
-    n_jobs, verbose, on_error
-        See `ImageEstimator`.
     memory : str, path-like or joblib.Memory, default=None
         Folder in which raw masks are kept, one an image and setting, under a
         key of content (arrays) or of path, size and time of change (files).
@@ -447,7 +477,7 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
             Mean over the images, 0 for an image that failed.
         """
         records = self._with_references(X, y)
-        return mean_jaccard(records, self.predict(records))
+        return mean_jaccard(records, list(self.predict(records)))
 
     def _with_references(self, X: Any, y: Any) -> list[LesionImage]:
         """Give records that carry the masks to learn from, or to compare with.
@@ -460,9 +490,9 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
             missing = [r.name or f"X[{i}]" for i, r in enumerate(records) if not r.has("reference_mask")]
             if missing:
                 raise ValueError(
-                    f"{type(self).__name__} needs a reference mask for every image, {len(missing)} of {len(records)} have "
-                    f"none ({', '.join(map(str, missing[:5]))}{', ...' if len(missing) > 5 else ''}); give masks as y, or "
-                    "records with reference_mask, or put a fitted segmenter in as FrozenEstimator(segmenter)"
+                    f"{type(self).__name__} needs a reference mask for every image, {len(missing)} of {len(records)} "
+                    f"have none ({', '.join(map(str, missing[:5]))}{', ...' if len(missing) > 5 else ''}); give masks "
+                    "as y, or records with reference_mask, or put a fitted segmenter in as FrozenEstimator(segmenter)"
                 )
             return records
         masks = check_masks(y, records, self, allow_float=True)
@@ -472,10 +502,8 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
 class BaseFeaturizer(ImageEstimator):
     """Base of image-to-table steps: a subclass gives ``_measure(record) -> row`` and the names of its columns.
 
-    Parameters
+    Attributes
     ----------
-    n_jobs, verbose, on_error
-        See `ImageEstimator`.
     memory : str, path-like or joblib.Memory, default=None
         Folder in which rows are kept, one an image and setting.
     """
@@ -492,7 +520,18 @@ class BaseFeaturizer(ImageEstimator):
 
     @abstractmethod
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns."""
+        """Get the names of the columns.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of shape (n_features,), object
+            The names.
+        """
 
     def _apply_one(self, record: LesionImage, cache: StepCache) -> np.ndarray:
         row: np.ndarray = cache.call(self._measure, record)[1]

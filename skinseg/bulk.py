@@ -339,7 +339,7 @@ def _row_errors(pipe: BatchedPipeline, positions: Sequence[int]) -> dict[int, st
     """Messages of the last call, in the numbering of the files."""
     errors = {positions[index]: NO_LESION for index in pipe.empty_}
     for index, text in pipe.errors_.items():
-        errors[positions[index]] = text.partition(": ")[2]
+        errors[positions[index]] = text
     return errors
 
 
@@ -352,7 +352,7 @@ def _quietly(function: Any, *args: Any) -> Any:
 
 def _progress(verbose: int, total: int) -> Any:
     if verbose < 1:
-        return lambda count: None
+        return lambda _count: None
     from tqdm.auto import tqdm
 
     return tqdm(total=total, desc="predict", unit="image").update

@@ -71,7 +71,9 @@ def _make_segmenter(name: str) -> Any:
         return getattr(skinseg, _SEGMENTERS[name])()
     if not Path(name).is_file():
         known = ", ".join(_SEGMENTERS)
-        raise click.BadParameter(f"{name!r} is neither a segmenter ({known}) nor a model file", param_hint="--segmenter")
+        raise click.BadParameter(
+            f"{name!r} is neither a segmenter ({known}) nor a model file", param_hint="--segmenter"
+        )
     model = skinseg.load(name)
     if not (hasattr(model, "transform") and hasattr(model, "predict")):
         raise click.BadParameter(f"{name} holds no segmenter but a {type(model).__name__}", param_hint="--segmenter")
@@ -135,7 +137,9 @@ def segment(images: tuple[str, ...], out: Path, segmenter: str, jobs: int | None
 )
 @_images
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write, .csv, .tsv or .parquet.")
-@click.option("--masks", type=click.Path(path_type=Path), help="Folder of masks, <stem>_segmentation.png or <stem>.png.")
+@click.option(
+    "--masks", type=click.Path(path_type=Path), help="Folder of masks, <stem>_segmentation.png or <stem>.png."
+)
 @_segmenter
 @click.option("--groups", metavar="A,B,...", help="Groups of features, separated by commas; all by default.")
 @_jobs
@@ -173,7 +177,9 @@ def features(
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option("--image-column", default="image", show_default=True, help="Column of the image files.")
 @click.option("--target-column", required=True, help="Column of the classes.")
-@click.option("--mask-column", help="Column of expert masks: segmenters that learn are trained on them, outlines are scored.")
+@click.option(
+    "--mask-column", help="Column of expert masks: segmenters that learn are trained on them, outlines are scored."
+)
 @click.option("--group-column", help="Column of lesions or patients, kept together by the folds.")
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Use only these rows; may be repeated.")
 @click.option("--pos-label", help="The positive class (1 of 0 and 1 by default).")
@@ -230,7 +236,9 @@ def predict(images: tuple[str, ...], out: Path, model: str, jobs: int | None, qu
 
     _check_out(out, (".csv", ".tsv", ".parquet"))
     if not Path(model).is_file():
-        raise click.BadParameter(f"{model}: the model file does not exist; `skinseg train` makes one", param_hint="--model")
+        raise click.BadParameter(
+            f"{model}: the model file does not exist; `skinseg train` makes one", param_hint="--model"
+        )
     fitted = skinseg.load(model)
     if not hasattr(fitted, "predict_proba"):
         raise click.BadParameter(f"{model} holds no classifier but a {type(fitted).__name__}", param_hint="--model")

@@ -65,7 +65,8 @@ def run_demo(
     split = np.where(np.arange(n_samples) % 3 == 2, "test", "training")
     frame = data.frame.assign(image=[f"images/{file.name}" for file in files], split=split)
     write_table(frame.rename(columns={"target": "melanoma"}), out / "lesions.csv")
-    echo(f"{n_samples} synthetic images ({data.target.sum()} melanomas) in {out / 'images'}, table in {out / 'lesions.csv'}")
+    echo(f"{n_samples} synthetic images ({data.target.sum()} melanomas) in {out / 'images'}")
+    echo(f"table in {out / 'lesions.csv'}")
 
     segmented = segment_files(files, out / "masks", ThresholdSegmenter(), n_jobs=n_jobs, verbose=verbose)
     masks = [Path(mask) for mask in segmented["mask"]]
@@ -85,7 +86,8 @@ def run_demo(
     test = [file for file, part in zip(files, split, strict=True) if part == "test"]
     predicted = predict_files(test, model, n_jobs=n_jobs, verbose=verbose)
     write_table(predicted, out / "predictions.csv")
-    echo(f"predictions for the {len(test)} test images in {out / 'predictions.csv'}: ROC AUC {_auc(predicted, data, split)}")
+    auc = _auc(predicted, data, split)
+    echo(f"predictions for the {len(test)} test images in {out / 'predictions.csv'}: ROC AUC {auc}")
     echo(f"done in {time.perf_counter() - start:.0f} s")
     return out
 

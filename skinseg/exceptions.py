@@ -68,7 +68,15 @@ class InvalidImagesError(ValueError):
 
 
 class ImageBatchError(InvalidImagesError):
-    """Images of a batch failed while they were processed (``on_error="raise"``)."""
+    """Images of a batch failed while they were processed (``on_error="raise"``).
+
+    Parameters
+    ----------
+    message : str
+        Who failed, on how many images.
+    errors : mapping of int to str
+        For each image that failed its position and what went wrong.
+    """
 
 
 class ModelFileError(ValueError):

@@ -15,7 +15,7 @@ __all__ = ["Geometry"]
 class Geometry:
     """The frame that an image was taken from.
 
-    Attributes
+    Parameters
     ----------
     origin : tuple of (int, int)
         Height and width of the image that the user gave, upright (after the
@@ -44,7 +44,20 @@ class Geometry:
 
     @classmethod
     def of(cls, shape: tuple[int, int], orientation: int = 1) -> Geometry:
-        """Frame of an image that is its own origin."""
+        """Make the frame of an image that is its own origin.
+
+        Parameters
+        ----------
+        shape : tuple of (int, int)
+            Height and width.
+        orientation : int, default=1
+            EXIF orientation of its file.
+
+        Returns
+        -------
+        Geometry
+            The frame.
+        """
         height, width = int(shape[0]), int(shape[1])
         return cls((height, width), (0.0, 0.0, float(height), float(width)), (height, width), orientation)
 
@@ -59,11 +72,33 @@ class Geometry:
         return self.box[2] / self.shape[0], self.box[3] / self.shape[1]
 
     def resize(self, shape: tuple[int, int]) -> Geometry:
-        """Frame after the present image was resized."""
+        """Give the frame after the present image was resized.
+
+        Parameters
+        ----------
+        shape : tuple of (int, int)
+            Its new height and width.
+
+        Returns
+        -------
+        Geometry
+            The frame.
+        """
         return replace(self, shape=(int(shape[0]), int(shape[1])))
 
     def crop(self, top: int, left: int, height: int, width: int) -> Geometry:
-        """Frame after a part of the present image was cut out."""
+        """Give the frame after a part of the present image was cut out.
+
+        Parameters
+        ----------
+        top, left, height, width : int
+            The part, in pixels of the present image.
+
+        Returns
+        -------
+        Geometry
+            The frame.
+        """
         down, across = self.scale
         box = (self.box[0] + top * down, self.box[1] + left * across, height * down, width * across)
         return replace(self, box=box, shape=(int(height), int(width)))

@@ -147,7 +147,18 @@ def check_images(X: Any, estimator: object = None, *, max_pixels: int | None = N
 
 
 def is_label_sequence(y: Any) -> bool:
-    """Whether y is a 1-D sequence of class labels (str, int, bool, float) and so never one of masks."""
+    """Tell whether y is a 1-D sequence of class labels, and so never one of masks.
+
+    Parameters
+    ----------
+    y : object
+        A target as given to ``fit``.
+
+    Returns
+    -------
+    bool
+        True for a sequence of str, int, bool or float.
+    """
     if y is None or isinstance(y, (str, bytes)):
         return False
     if isinstance(y, np.ndarray) and y.dtype != object:

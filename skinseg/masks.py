@@ -234,7 +234,7 @@ def clean_mask(
 class OverlapCounts(NamedTuple):
     """Pixels counted over a pair of masks (or several pairs).
 
-    Attributes
+    Parameters
     ----------
     true_positive, false_positive, false_negative, true_negative : int
         The pixels of each kind.

@@ -21,8 +21,36 @@ from .exceptions import ModelFileError
 
 __all__ = ["load", "save"]
 
-# what a model holds besides classes of scikit-learn, numpy and scipy, which skops knows
-_TRUSTED_OTHERS = frozenset({"imblearn.pipeline.Pipeline", "numpy.dtype"})
+# what models hold besides the classes that skops trusts by itself: all plain data, none of it runs code from the file
+_TRUSTED_OTHERS = frozenset({
+    "imblearn.pipeline.Pipeline",
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
+    "sklearn.gaussian_process.kernels.ConstantKernel",
+    "sklearn.gaussian_process.kernels.Product",
+    "sklearn.gaussian_process.kernels.RBF",
+    "sklearn.metrics._classification.balanced_accuracy_score",
+    "sklearn.metrics._dist_metrics.EuclideanDistance64",
+    "sklearn.metrics._ranking.roc_auc_score",
+    "sklearn.metrics._scorer._CurveScorer",
+    "sklearn.metrics._scorer._PassthroughScorer",
+    "sklearn.metrics._scorer._Scorer",
+    "sklearn.model_selection._split.GroupKFold",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedGroupKFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.neighbors._ball_tree.BallTree",
+    "sklearn.neighbors._kd_tree.KDTree",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.utils._metadata_requests.MetadataRequest",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest",
+})  # fmt: skip
 
 
 def _own_types() -> set[str]:
@@ -134,9 +162,7 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
     try:
         asked = set(skops.io.get_untrusted_types(file=path))
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
-        raise ModelFileError(
-            f"{path}: this is not a model saved by skinseg.save, or it is damaged ({error})"
-        ) from None
+        raise ModelFileError(f"{path}: this is not a model saved by skinseg.save, or it is damaged ({error})") from None
     allowed = _own_types() | _TRUSTED_OTHERS | set(trusted)
     if any(name.startswith("imblearn.") for name in asked - allowed):
         allowed |= _imblearn_types()

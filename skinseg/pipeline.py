@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import BatchRunner, DeferredImage, is_passthrough
-from ._mapping import map_batches, raise_or_list, warn_of_empty_masks
+from ._mapping import label_of, map_batches, raise_or_list, warn_of_empty_masks
 from .base import SkinsegEstimator, mean_jaccard, object_array
 from .features import ABCDFeaturizer
 from .images import LesionImage, check_images, check_masks
@@ -254,7 +254,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
             failed = {}
             for index, (record, (result, is_empty)) in enumerate(zip(batch, outcomes, strict=True)):
                 if isinstance(result, LesionImage) and result.error is not None:
-                    failed[start + index] = (record.name, result.error)
+                    failed[start + index] = (label_of(record), result.error)
                 elif is_empty:
                     empty.append(start + index)
                 results.append(result)
@@ -263,9 +263,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
             self.errors_, self.empty_ = all_errors, empty
         names = [str(records[index].name or f"X[{index}]") for index in empty]
         rows = any(isinstance(result, np.ndarray) for result in results)
-        warn_of_empty_masks(
-            caller, names, len(records), "their features are NaN" if rows else "the masks are empty"
-        )
+        warn_of_empty_masks(caller, names, len(records), "their features are NaN" if rows else "the masks are empty")
         return records, results
 
     def transform(self, X: Any) -> np.ndarray:
@@ -360,7 +358,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         if y is not None:
             masks = check_masks(y, records, self, allow_float=True)
             records = [record.with_(reference_mask=mask) for record, mask in zip(records, masks, strict=True)]
-        return mean_jaccard(records, self.predict(records))
+        return mean_jaccard(records, list(self.predict(records)))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Get the names of the columns that the last step gives.

@@ -33,7 +33,7 @@ _OPENCV_FORMATS = frozenset({"JPEG", "MPO", "PNG", "BMP", "PPM", "WEBP"})
 class Header(NamedTuple):
     """What the header of an image file says.
 
-    Attributes
+    Parameters
     ----------
     shape : tuple of (int, int)
         Height and width of the upright image.
@@ -73,7 +73,8 @@ def _open(path: str | os.PathLike[str], source: object, max_pixels: int | None) 
             orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1) or 1)
     except UnidentifiedImageError:
         raise ImageReadError(
-            path, "this is not an image that Pillow or OpenCV can read, whatever its name says; convert it to JPEG or PNG"
+            path,
+            "this is not an image that Pillow or OpenCV can read, whatever its name says; convert it to JPEG or PNG",
         ) from None
     except FileNotFoundError:
         raise ImageReadError(path, "the file does not exist; check the path and the working folder") from None

@@ -46,8 +46,8 @@ def smooth_noise(shape: tuple[int, int], scale: float, rng: np.random.Generator)
     """
     coarse = max(4, round(shape[0] / scale) + 3), max(4, round(shape[1] / scale) + 3)
     noise = rng.standard_normal(coarse, dtype=np.float32)
-    noise = cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC)
-    return (noise - noise.mean()) / max(float(noise.std()), 1e-6)
+    smooth = cv2.resize(noise, shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return (smooth - smooth.mean()) / max(float(smooth.std()), 1e-6)
 
 
 def draw_skin(shape: tuple[int, int], tone: float, rng: np.random.Generator) -> np.ndarray:
@@ -163,10 +163,10 @@ def draw_lesion(
     place = (1 - asymmetry) * smooth_noise(shape, max(6.0, diameter / 4), rng) + 1.6 * asymmetry * slope
     cuts = np.quantile(place[mask], np.linspace(0, 1, len(colors) + 1)[1:-1]) if mask.any() else []
     # soft borders between the colors, a twentieth of the range wide
-    shift = np.zeros((*shape, 3), np.float32) + np.float32(LESION_COLORS[colors[0]])
+    shift = np.zeros((*shape, 3), np.float32) + np.array(LESION_COLORS[colors[0]], np.float32)
     for cut, color in zip(cuts, colors[1:], strict=False):
         weight = 1 / (1 + np.exp(np.clip(-(place - cut) / 0.1, -30, 30)))
-        shift += weight[..., None] * (np.float32(LESION_COLORS[color]) - shift)
+        shift += weight[..., None] * (np.array(LESION_COLORS[color], np.float32) - shift)
     return skin + shift * (np.float32(contrast) * pigment * mottle)[..., None], mask
 
 
@@ -202,7 +202,7 @@ def draw_hair(image: np.ndarray, n_hairs: int, rng: np.random.Generator) -> tupl
         thickness = max(1, round(rng.uniform(0.6, 1.4) * side / 220))
         cv2.polylines(cover, [np.rint(points).astype(np.int32)], False, 255, thickness, cv2.LINE_AA)
     alpha = cover.astype(np.float32)[..., None] / 255
-    color = np.float32([rng.uniform(12, 28), 4, 6])
+    color = np.array([rng.uniform(12, 28), 4, 6], np.float32)
     return image + 0.85 * alpha * (color - image), cover > 127
 
 

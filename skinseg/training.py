@@ -30,6 +30,7 @@ from .pipeline import make_lesion_pipeline
 __all__ = ["make_classifier", "train_from_table"]
 
 Echo = Callable[[str], object]
+_RESAMPLES = 1000  # of the bootstrap
 
 
 def make_classifier(name: str, seed: int) -> Any:
@@ -122,7 +123,9 @@ def train_from_table(
     data = _usable(data, echo)
     positive = _positive_class(data.target, pos_label, target_column)
     _check_counts(data, folds, target_column)
-    counts = ", ".join(f"{label}: {count}" for label, count in zip(*np.unique(data.target, return_counts=True), strict=True))
+    counts = ", ".join(
+        f"{label}: {count}" for label, count in zip(*np.unique(data.target, return_counts=True), strict=True)
+    )
     echo(f"{len(data.records)} images ({target_column} {counts}), {len(np.unique(data.groups))} groups, {folds} folds")
     with tempfile.TemporaryDirectory(prefix="skinseg-") as cache, warnings.catch_warnings():
         warnings.simplefilter("ignore", EmptyMaskWarning)  # counted below
@@ -153,7 +156,9 @@ def _usable(data: Bunch, echo: Echo) -> Bunch:
     for index, text in list(errors.items())[:20]:
         echo(f"left out {data.images[index]}: {text}")
     if not records:
-        raise ValueError(f"none of the {len(data.images)} images can be read; the first: {next(iter(errors.items()))[1]}")
+        raise ValueError(
+            f"none of the {len(data.images)} images can be read; the first: {next(iter(errors.items()))[1]}"
+        )
     if errors:
         echo(f"{len(errors)} of {len(data.images)} images left out")
     return Bunch(
@@ -194,8 +199,8 @@ def _check_counts(data: Bunch, folds: int, column: str) -> None:
     labels, counts = np.unique(data.target, return_counts=True)
     if counts.min() < folds:
         raise ValueError(
-            f"the class {labels[counts.argmin()]!r} of {column!r} has {counts.min()} images, fewer than the {folds} folds; "
-            "use fewer folds"
+            f"the class {labels[counts.argmin()]!r} of {column!r} has {counts.min()} images, fewer than the {folds} "
+            "folds; use fewer folds"
         )
 
 
@@ -203,10 +208,12 @@ def _measure_ahead(pipe: Any, data: Bunch, echo: Echo) -> None:
     """Fill the cache where no step learns, and tell what was not found."""
     lesion = clone(pipe.named_steps["lesion"]).fit(data.records, data.target)
     lesion.transform(data.records)
-    for text in list(lesion.errors_.values())[:20]:
-        echo(f"failed {text}")
+    for index, text in list(lesion.errors_.items())[:20]:
+        echo(f"failed {data.records[index].path}: {text}")
     if lesion.errors_ or lesion.empty_:
-        echo(f"{len(lesion.errors_)} images failed, no lesion found in {len(lesion.empty_)}; their features are imputed")
+        echo(
+            f"{len(lesion.errors_)} images failed, no lesion found in {len(lesion.empty_)}; their features are imputed"
+        )
 
 
 def _report_outlines(pipe: Any, data: Bunch, jobs: int | None, seed: int, echo: Echo) -> None:
@@ -218,7 +225,9 @@ def _report_outlines(pipe: Any, data: Bunch, jobs: int | None, seed: int, echo: 
     predicted = segmenter.set_params(n_jobs=jobs).predict([_without_reference(record) for record in known])
     scores = jaccard_score([record.origin_plane("reference_mask") for record in known], predicted, average=None)
     segmenter.set_params(n_jobs=None)
-    echo(f"Jaccard index of the outlines: {bootstrap_interval(np.mean, scores, random_state=seed)} ({len(known)} masks)")
+    echo(
+        f"Jaccard index of the outlines: {bootstrap_interval(np.mean, scores, random_state=seed)} ({len(known)} masks)"
+    )
 
 
 def _without_reference(record: LesionImage) -> LesionImage:
@@ -235,7 +244,12 @@ def _report(
         for index, label in enumerate(classes):
             truth = (data.target == label).astype(int)
             value = bootstrap_interval(
-                roc_auc_score, truth, probabilities[:, index], groups=data.groups, random_state=seed
+                roc_auc_score,
+                truth,
+                probabilities[:, index],
+                groups=data.groups,
+                n_resamples=_RESAMPLES,
+                random_state=seed,
             )
             echo(f"  ROC AUC of {label}: {value}")
         return model
@@ -247,7 +261,8 @@ def _report(
         "Brier score": brier_score_loss,
     }
     for name, metric in metrics.items():
-        echo(f"  {name}: {bootstrap_interval(metric, truth, score, groups=data.groups, random_state=seed)}")
+        value = bootstrap_interval(metric, truth, score, groups=data.groups, n_resamples=_RESAMPLES, random_state=seed)
+        echo(f"  {name}: {value}")
     threshold = threshold_at_sensitivity(truth, score, sensitivity)
     called = score >= threshold
     echo(
@@ -257,4 +272,3 @@ def _report(
     model.set_params(lesion__memory=None)  # the cache is temporary
     fixed = FixedThresholdClassifier(FrozenEstimator(model), threshold=threshold, pos_label=positive)
     return fixed.fit(data.records, data.target)
-

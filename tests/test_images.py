@@ -45,7 +45,7 @@ def test_records_are_immutable(image, mask):
 
 def test_records_compare_by_identity(image):
     record = LesionImage(image)
-    assert record == record  # noqa: PLR0124
+    assert record == record
     assert record != LesionImage(image)
     assert len({record, LesionImage(image)}) == 2
 
@@ -206,7 +206,13 @@ def test_long_lists_of_errors_are_cut():
 
 
 def test_every_container_gives_the_same(image, file):
-    forms = [[file], (str(file),), pd.Series([file]), np.array([str(file)]), pd.DataFrame({"image": [file], "age": [3]})]
+    forms = [
+        [file],
+        (str(file),),
+        pd.Series([file]),
+        np.array([str(file)]),
+        pd.DataFrame({"image": [file], "age": [3]}),
+    ]
     forms += [image[None], [image], [LesionImage(image)]]
     for X in forms:
         (record,) = check_images(X)
@@ -215,7 +221,13 @@ def test_every_container_gives_the_same(image, file):
 
 def test_frames_bring_masks_sizes_and_names(image, mask, file):
     frame = pd.DataFrame(
-        {"image": [file, image], "mask": [None, mask], "pixel_size": [0.1, np.nan], "name": ["x", None], "age": [50, 60]}
+        {
+            "image": [file, image],
+            "mask": [None, mask],
+            "pixel_size": [0.1, np.nan],
+            "name": ["x", None],
+            "age": [50, 60],
+        }
     )
     first, second = check_images(frame)
     assert (first.name, first.pixel_size, first.has("mask")) == ("x", 0.1, False)
@@ -245,7 +257,15 @@ def test_what_is_no_sequence_of_images(X, words):
 
 
 def test_label_sequences():
-    for y in ([0, 1], ["a", "b"], np.array([0, 1]), np.array(["a"]), pd.Series([1, 0]), [True], np.array(["a", 1], object)):
+    for y in (
+        [0, 1],
+        ["a", "b"],
+        np.array([0, 1]),
+        np.array(["a"]),
+        pd.Series([1, 0]),
+        [True],
+        np.array(["a", 1], object),
+    ):
         assert is_label_sequence(y)
     for y in (None, [np.zeros((2, 2))], [Path("a.png")], np.zeros((2, 3, 3)), []):
         assert not is_label_sequence(y)

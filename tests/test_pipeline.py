@@ -104,7 +104,9 @@ def test_the_factory_names_its_steps(files, lesions):
 
 def test_batched_and_flat_pipelines_agree(files, lesions):
     steps = [("resizer", ImageResizer(64)), ("segmenter", ThresholdSegmenter()), ("featurizer", ABCDFeaturizer())]
-    tables = [BatchedPipeline(steps, batch_size=size, n_jobs=n).fit_transform(files) for size, n in [(1, 1), (5, 2), (99, 1)]]
+    tables = [
+        BatchedPipeline(steps, batch_size=size, n_jobs=n).fit_transform(files) for size, n in [(1, 1), (5, 2), (99, 1)]
+    ]
     flat = make_pipeline(*(clone(step) for _, step in steps)).fit_transform(files)
     for table in tables:
         np.testing.assert_array_equal(table, flat)
@@ -162,7 +164,7 @@ def test_memory_notices_a_changed_file_and_a_changed_setting(files, tmp_path, le
 def test_a_damaged_cache_entry_is_computed_again(files, tmp_path):
     pipe = BatchedPipeline([("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())], memory=tmp_path).fit(files)
     expected = pipe.transform(files)
-    entries = [path for path in tmp_path.rglob("output.pkl")]
+    entries = list(tmp_path.rglob("output.pkl"))
     assert len(entries) == len(files)
     for path in entries[:5]:
         path.write_bytes(path.read_bytes()[:10])
@@ -199,7 +201,9 @@ def test_frozen_segmenters_and_feature_unions(files):
 
 def test_global_pandas_output(files):
     with sklearn.config_context(transform_output="pandas"):
-        flat = make_pipeline(ImageResizer(64), ThresholdSegmenter(), ABCDFeaturizer(), SimpleImputer(keep_empty_features=True))
+        flat = make_pipeline(
+            ImageResizer(64), ThresholdSegmenter(), ABCDFeaturizer(), SimpleImputer(keep_empty_features=True)
+        )
         table = flat.fit_transform(files[:3])
         assert list(table.columns) == list(ABCDFeaturizer().get_feature_names_out())
         batched = BatchedPipeline([("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())]).fit_transform(files[:3])
@@ -254,7 +258,9 @@ def test_expert_outlines_as_the_upper_bound(lesions):
 
 
 def test_frame_with_masks_and_clinical_columns(lesions):
-    frame = pd.DataFrame({"image": lesions.images, "mask": lesions.masks}).join(lesions.frame[["age_approximate", "sex"]])
+    frame = pd.DataFrame({"image": lesions.images, "mask": lesions.masks}).join(
+        lesions.frame[["age_approximate", "sex"]]
+    )
     frame.loc[2, "age_approximate"] = np.nan
     clinical = ColumnTransformer(
         [("age", make_pipeline(SimpleImputer(), StandardScaler()), ["age_approximate"]),
@@ -265,7 +271,10 @@ def test_frame_with_masks_and_clinical_columns(lesions):
          ("clinical", clinical, ["age_approximate", "sex"])]
     )  # fmt: skip
     model = make_imblearn_pipeline(
-        fused, SimpleImputer(keep_empty_features=True), SMOTE(k_neighbors=2, random_state=0), LogisticRegression(max_iter=5000)
+        fused,
+        SimpleImputer(keep_empty_features=True),
+        SMOTE(k_neighbors=2, random_state=0),
+        LogisticRegression(max_iter=5000),
     )
     model.fit(frame, lesions.target)
     assert model.predict_proba(frame).shape == (16, 2)
@@ -283,7 +292,9 @@ def test_groups_through_nested_cross_validation(files, lesions):
         inner = GridSearchCV(small_pipeline(), {"classifier__C": [0.1, 1]}, cv=GroupKFold(2))
         outer = cross_validate(inner, files, lesions.target, cv=GroupKFold(2), params={"groups": groups})
         assert np.isfinite(outer["test_score"]).all()
-        calibrated = CalibratedClassifierCV(small_pipeline(), cv=GroupKFold(2)).fit(files, lesions.target, groups=groups)
+        calibrated = CalibratedClassifierCV(small_pipeline(), cv=GroupKFold(2)).fit(
+            files, lesions.target, groups=groups
+        )
         assert calibrated.predict_proba(files).shape == (16, 2)
         tuned = TunedThresholdClassifierCV(small_pipeline(), cv=GroupKFold(2)).fit(files, lesions.target, groups=groups)
         assert tuned.predict(files).shape == (16,)
@@ -298,7 +309,9 @@ def test_metadata_reach_a_step_that_asks(lesions):
     frame = pd.DataFrame({"image": lesions.images, "reference_mask": lesions.masks})
     with sklearn.config_context(enable_metadata_routing=True):
         asks = Weighted().set_fit_request(sample_weight=True)
-        pipe = BatchedPipeline([("s", asks), ("f", ABCDFeaturizer())]).fit(frame, lesions.target, sample_weight=np.ones(16))
+        pipe = BatchedPipeline([("s", asks), ("f", ABCDFeaturizer())]).fit(
+            frame, lesions.target, sample_weight=np.ones(16)
+        )
         assert pipe.named_steps_["s"].weight_.sum() == 16
         inside = ABCDFeaturizer(asks).fit(frame, lesions.target, sample_weight=np.ones(16))
         assert inside.segmenter_.weight_.sum() == 16
@@ -310,7 +323,7 @@ def test_bad_images_in_a_batch(files, lesions, broken_files):
     X = [*files[:3], broken_files / "cut.jpg", *files[3:6]]
     y = [*lesions.target[:3], 0, *lesions.target[3:6]]
     pipe = small_pipeline(batch_size=2)
-    with pytest.raises(ImageBatchError, match=r"X\[3\] \(cut\).*cut short"):
+    with pytest.raises(ImageBatchError, match=r"X\[3\] \(.*cut\.jpg\): .*cut short"):
         pipe.fit(X, y)
     pipe.set_params(lesion__on_error="nan").fit(X, y)
     table = pipe["lesion"].transform(X)
@@ -332,7 +345,7 @@ def test_a_foreign_step_that_fails_on_one_image(files):
     pipe = BatchedPipeline(steps, on_error="nan").fit(files)
     table = pipe.transform(files)
     assert np.isnan(table).all(axis=1).tolist() == [index == 2 for index in range(16)]
-    assert pipe.errors_ == {2: "X[2] (a02): RuntimeError: I do not like it"}
+    assert pipe.errors_ == {2: "RuntimeError: I do not like it"}
 
 
 def test_no_lesion_is_nan_a_warning_and_imputed(files, lesions):
@@ -371,7 +384,9 @@ def test_steps_that_make_no_sense(files, steps, error, words):
 
 
 def test_joblib_and_skops_in_a_new_process(files, lesions, tmp_path):
-    pipe = small_pipeline(sampler=SMOTE(k_neighbors=2, random_state=0), memory=tmp_path / "cache").fit(files, lesions.target)
+    pipe = small_pipeline(sampler=SMOTE(k_neighbors=2, random_state=0), memory=tmp_path / "cache").fit(
+        files, lesions.target
+    )
     expected = pipe.predict_proba(files)
     joblib.dump(pipe, tmp_path / "model.joblib")
     skinseg.save(pipe, tmp_path / "model.skops")

@@ -67,12 +67,7 @@ def test_imports_go_downward_only(path):
 
 
 def test_only_the_command_takes_names_from_the_package_itself():
-    lazily = {
-        str(path.relative_to(ROOT))
-        for path in FILES
-        for module in imports_of(path)
-        if module == ["skinseg"]
-    }
+    lazily = {str(path.relative_to(ROOT)) for path in FILES for module in imports_of(path) if module == ["skinseg"]}
     assert lazily == {"cli.py"}
 
 

@@ -159,7 +159,9 @@ def _draw(
         "contrast": contrast,
         "tone": tone,
         "n_hairs": n_hairs,
-        "age_approximate": float(np.clip(5 * np.rint((45 + 12 * label * min(class_sep, 1) + rng.normal(0, 14)) / 5), 5, 90)),
+        "age_approximate": float(
+            np.clip(5 * np.rint((45 + 12 * label * min(class_sep, 1) + rng.normal(0, 14)) / 5), 5, 90)
+        ),
         "sex": str(rng.choice(["female", "male"])),
         "site": str(rng.choice(_SITES)),
     }

@@ -27,7 +27,7 @@ def load_lesion_table(
     folder: str | os.PathLike[str] | None = None,
     missing_values: Sequence[str] = _MISSING,
 ) -> Bunch:
-    """Load a table of image files, such as a CSV, without reading the images.
+    r"""Load a table of image files, such as a CSV, without reading the images.
 
     Parameters
     ----------
@@ -103,10 +103,10 @@ def load_lesion_table(
         raise ValueError(f"{path} has no row{f' with {dict(where)}' if where else ''}")
     frame = frame.reset_index(drop=True)
     for role in ("image", "target"):
-        column = wanted[role]
-        if column is not None and frame[column].isna().any():
-            rows = (np.flatnonzero(frame[column].isna()) + 2).tolist()  # as a spreadsheet counts, below the header
-            raise ValueError(f"{path} has no {role} (column {column!r}) in line(s) {rows[:10]}; complete or drop them")
+        name = wanted[role]
+        if name is not None and frame[name].isna().any():
+            rows = (np.flatnonzero(frame[name].isna()) + 2).tolist()  # as a spreadsheet counts, below the header
+            raise ValueError(f"{path} has no {role} (column {name!r}) in line(s) {rows[:10]}; complete or drop them")
     base = path.parent if folder is None else Path(folder)
     masks = None
     if mask_column is not None:

@@ -14,7 +14,7 @@ __all__ = ["Interval", "bootstrap_interval"]
 class Interval(NamedTuple):
     """A value with its interval.
 
-    Attributes
+    Parameters
     ----------
     value : float
         The value on the sample.

@@ -10,13 +10,14 @@ _STOLZ = "Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
 _CIE = "CIE 15:2018 (CIELAB, D65)"
 _KASMI = "Kasmi and Mokrani, IET Image Process. 10 (2016) 448-455"
 _GEOMETRY = "elementary geometry"
+_FERET = "Feret, La grosseur des grains (1930)"
 _INF = float("inf")
 
 
 class Feature(NamedTuple):
     """One column of the feature table.
 
-    Attributes
+    Parameters
     ----------
     name : str
         ``<group>_<what>[_<unit>]``.
@@ -87,7 +88,7 @@ _COLOR = [
         Feature(f"color_{name}_share", "1", 0, 1, _KASMI, f"Share of the lesion of the color {name.replace('_', ' ')}.")
         for name in _COLOR_NAMES
     ),
-    Feature("color_count", "1", 1, 6, _STOLZ, "Number of the six clinical colors with at least a twentieth of the lesion."),
+    Feature("color_count", "1", 1, 6, _STOLZ, "How many of the six clinical colors have at least 5 % of the lesion."),
 ]  # fmt: skip
 _DIMENSION = [
     Feature("dimension_area_px", "px^2", 0, _INF, _GEOMETRY, "Area in pixels of the original image."),
@@ -95,9 +96,9 @@ _DIMENSION = [
     Feature("dimension_area_fraction", "1", 0, 1, _GEOMETRY, "Area over that of the field of view."),
     Feature("dimension_equivalent_diameter_px", "px", 0, _INF, _GEOMETRY, "Diameter of the disc of equal area."),
     Feature("dimension_equivalent_diameter_mm", "mm", 0, _INF, _GEOMETRY, "The same, where the pixel size is known."),
-    Feature("dimension_feret_max_px", "px", 0, _INF, "Feret, Assoc. Int. Essai Mater. 2 (1930) group D",
+    Feature("dimension_feret_max_px", "px", 0, _INF, _FERET,
             "Largest diameter in pixels of the original image."),
-    Feature("dimension_feret_max_mm", "mm", 0, _INF, "Feret, Assoc. Int. Essai Mater. 2 (1930) group D",
+    Feature("dimension_feret_max_mm", "mm", 0, _INF, _FERET,
             "Largest diameter, where the pixel size is known (6 mm is the limit of the naked-eye rule)."),
     Feature("dimension_feret_max_fraction", "1", 0, 1, _GEOMETRY,
             "Largest diameter over the diagonal of the image."),
@@ -106,7 +107,5 @@ _DIMENSION = [
 GROUPS = ("asymmetry", "border", "color", "dimension")
 """Groups of features in the order of their columns."""
 
-FEATURES: dict[str, Feature] = {
-    feature.name: feature for feature in (*_ASYMMETRY, *_BORDER, *_COLOR, *_DIMENSION)
-}
+FEATURES: dict[str, Feature] = {feature.name: feature for feature in (*_ASYMMETRY, *_BORDER, *_COLOR, *_DIMENSION)}
 """Every feature by its name, in the order of the columns."""

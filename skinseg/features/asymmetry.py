@@ -43,7 +43,7 @@ def _mirror_matrix(center: tuple[float, float], angle: float) -> np.ndarray:
 
 
 def measure_asymmetry(image: np.ndarray, mask: np.ndarray, *, lab: np.ndarray | None = None) -> dict[str, float]:
-    """Measure the asymmetry of shape and color about the two principal axes.
+    r"""Measure the asymmetry of shape and color about the two principal axes.
 
     For each axis the lesion L is mirrored. The shape asymmetry is the area of
     L without its mirror image, |L \\ L'| / |L|, which is half of the area of

@@ -42,7 +42,7 @@ def outline(mask: np.ndarray, *, blur: float = 1.0) -> np.ndarray | None:
     if not contours:
         return None
     longest = max(contours, key=len)[:-1]
-    return longest + (top - pad, left - pad) if len(longest) >= 3 else None
+    return longest + np.array([top - pad, left - pad]) if len(longest) >= 3 else None
 
 
 def polygon_area(polygon: np.ndarray) -> float:

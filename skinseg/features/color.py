@@ -144,7 +144,9 @@ def measure_color(
     outside = lab[ring]
     mean = inside.mean(axis=0, dtype=np.float64) if len(inside) else np.full(3, nan)
     std = inside.std(axis=0, dtype=np.float64) if len(inside) else np.full(3, nan)
-    skin = np.median(outside, axis=0).astype(np.float64) if len(outside) else np.full(3, nan)
+    skin: np.ndarray = np.full(3, nan)
+    if len(outside):
+        skin = np.median(outside, axis=0).astype(np.float64)
     for index, channel in enumerate("lab"):
         result[f"color_{channel}_mean"] = float(mean[index])
         result[f"color_{channel}_std"] = float(std[index])
@@ -152,7 +154,7 @@ def measure_color(
     result["color_contrast"] = float(np.linalg.norm(mean - skin))
     if not len(inside):
         return result | {f"color_{name}_share": nan for name in _COLOR_NAMES} | {"color_count": nan}
-    counts = np.bincount(clinical_colors(inside, float(skin[0])), minlength=len(REFERENCE_COLORS))
+    counts = np.bincount(clinical_colors(inside, skin[0]), minlength=len(REFERENCE_COLORS))
     shares = counts / len(inside)
     result |= {f"color_{name}_share": float(share) for name, share in zip(_COLOR_NAMES, shares, strict=True)}
     result["color_count"] = float(max(1, np.count_nonzero(shares >= _PRESENT)))

@@ -30,9 +30,7 @@ def feret_max(mask: np.ndarray, scale: tuple[float, float] = (1.0, 1.0)) -> floa
     float
         The diameter, in the unit of ``scale``.
     """
-    contours, _ = cv2.findContours(
-        np.ascontiguousarray(mask).view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
+    contours, _ = cv2.findContours(np.ascontiguousarray(mask).view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     pixels = np.concatenate(contours)[:, 0].astype(np.float32)
     steps = np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]], np.float32)
     edges = (pixels[:, None] + steps).reshape(-1, 2)

@@ -45,13 +45,11 @@ def _count(y_true: Any, y_pred: Any) -> list[OverlapCounts]:
 
 
 def _ratio(numerator: int, denominator: int) -> float:
-    """A ratio that is 1 where there is nothing to get wrong."""
+    """Divide; 1 where there is nothing to get wrong."""
     return numerator / denominator if denominator else 1.0
 
 
-def _average(
-    y_true: Any, y_pred: Any, average: Average, score: Callable[[OverlapCounts], float]
-) -> float | np.ndarray:
+def _average(y_true: Any, y_pred: Any, average: Average, score: Callable[[OverlapCounts], float]) -> float | np.ndarray:
     if average not in ("mean", "pooled", None):
         raise ValueError(f"average must be 'mean', 'pooled' or None, got {average!r}")
     counts = _count(y_true, y_pred)

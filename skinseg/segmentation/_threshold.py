@@ -119,7 +119,9 @@ def segment_threshold(
     gray = _channel(image, channel)
     diameter = round(closing * side)
     if diameter > 1:
-        gray = cv2.morphologyEx(gray, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter)))
+        gray = cv2.morphologyEx(
+            gray, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
+        )
     if blur > 0:
         gray = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), blur * side)
     values = _to_levels(gray)[field]

@@ -197,7 +197,7 @@ def check_containers(estimator: Any) -> None:
     estimator = clone(estimator)
     images, masks = _data(equal=True)
     plane = _plane(estimator)
-    planes = [{plane: mask} if plane else {} for mask in masks]
+    planes: list[dict[str, Any]] = [{plane: mask} if plane else {} for mask in masks]
     records = [LesionImage(image, **part) for image, part in zip(images, planes, strict=True)]
     objects = np.empty(len(records), dtype=object)
     objects[:] = records
@@ -277,7 +277,18 @@ def check_bad_items_listed(estimator: Any) -> None:
     fitted, X = _fitted(estimator)
     gray, alpha = np.zeros((8, 8), np.uint8), np.zeros((8, 8, 4), np.uint8)
     bad = [X[0], gray, alpha, np.zeros((8, 8, 3)), None, "no such file.jpg"]
-    words = ["X[1]", "gray2rgb", "X[2]", "[..., :3]", "X[3]", "img_as_ubyte", "X[4]", "missing", "X[5]", "no such file.jpg"]
+    words = [
+        "X[1]",
+        "gray2rgb",
+        "X[2]",
+        "[..., :3]",
+        "X[3]",
+        "img_as_ubyte",
+        "X[4]",
+        "missing",
+        "X[5]",
+        "no such file.jpg",
+    ]
     with _expect(ValueError, type(fitted).__name__, "5 of 6", *words):
         _run(fitted, bad)
     with _expect(ValueError):
@@ -287,7 +298,8 @@ def check_bad_items_listed(estimator: Any) -> None:
 def check_bad_containers(estimator: Any) -> None:
     """What is no sequence of images is refused, and the message tells what is expected."""
     fitted, _ = _fitted(estimator)
-    for X in ("image.jpg", np.zeros((8, 8, 3), np.uint8), np.zeros((4, 7)), 5, {"image": 1}, iter([]), []):
+    bad: list[Any] = ["image.jpg", np.zeros((8, 8, 3), np.uint8), np.zeros((4, 7)), 5, {"image": 1}, iter([]), []]
+    for X in bad:
         with _expect(ValueError, type(fitted).__name__):
             _run(fitted, X)
 
@@ -301,7 +313,8 @@ def check_truncated_file(estimator: Any) -> None:
         data = cv2.imencode(".jpg", cv2.resize(images[0], (200, 200)))[1].tobytes()
         path = Path(folder) / "cut.jpg"
         path.write_bytes(data[: len(data) // 2])
-        broken = LesionImage(path, **({plane: np.ones((200, 200), bool)} if plane else {}))
+        part: dict[str, Any] = {plane: np.ones((200, 200), bool)} if plane else {}
+        broken = LesionImage(path, **part)
         X = [*_records(estimator, images, masks), broken]
         estimator = _fit(estimator, X[:-1], masks)
         expected = _run(estimator, X[:-1])
@@ -329,7 +342,7 @@ def check_reference_mask_not_read(estimator: Any) -> None:
     if getattr(estimator, "_reads_reference", False):
         return
     fitted, X = _fitted(estimator)
-    images, masks = _data()
+    _images, masks = _data()
     records = [x if isinstance(x, LesionImage) else LesionImage(x) for x in X]
     told = [record.with_(reference_mask=mask) for record, mask in zip(records, masks, strict=True)]
     missing = [record.with_(reference_mask=Path("no such mask.png")) for record in records]
@@ -346,7 +359,7 @@ def check_n_jobs(estimator: Any) -> None:
 
 
 def check_memory(estimator: Any) -> None:
-    """A cache changes no result: not when it is filled, not when it is read, not after clone, not for other settings."""
+    """A cache changes no result: not when it is filled, not when it is read, not after clone."""
     if "memory" not in estimator.get_params():
         return
     fitted, X = _fitted(estimator)
@@ -392,7 +405,10 @@ def check_random_state_untouched(estimator: Any) -> None:
 def check_labels_are_no_masks(estimator: Any) -> None:
     """Class labels as y, as in a classification pipeline, are never taken for masks."""
     images, masks = _data()
-    records = [LesionImage(i, m if _plane(estimator) == "mask" else None, reference_mask=m) for i, m in zip(images, masks, strict=True)]
+    records = [
+        LesionImage(i, m if _plane(estimator) == "mask" else None, reference_mask=m)
+        for i, m in zip(images, masks, strict=True)
+    ]
     for y in ([0, 1, 0, 1, 0], np.array(["a", "b", "a", "b", "a"]), pd.Series([0, 1, 0, 1, 0])):
         clone(estimator).fit(records, y)
 

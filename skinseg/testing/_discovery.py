@@ -32,17 +32,19 @@ def all_estimators() -> list[tuple[str, type]]:
             contents = vars(importlib.import_module(module.name))
         except ImportError:
             continue
-        for name, item in contents.items():
-            if (
-                inspect.isclass(item)
-                and issubclass(item, BaseEstimator)
-                and item.__module__.startswith("skinseg.")
-                and not inspect.isabstract(item)
-                and not name.startswith(("_", "Base"))
-                and name not in ("ImageEstimator", "ImageTransformer", "SkinsegEstimator")
-            ):
-                found[name] = item
+        found |= {name: item for name, item in contents.items() if _is_public_estimator(name, item)}
     return sorted(found.items())
+
+
+def _is_public_estimator(name: str, item: Any) -> bool:
+    return (
+        inspect.isclass(item)
+        and issubclass(item, BaseEstimator)
+        and item.__module__.startswith("skinseg.")
+        and not inspect.isabstract(item)
+        and not name.startswith(("_", "Base"))
+        and name not in ("ImageEstimator", "ImageTransformer", "SkinsegEstimator")
+    )
 
 
 def make_instances(estimator: type) -> list[Any]:

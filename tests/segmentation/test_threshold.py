@@ -91,7 +91,8 @@ def test_one_color_gives_an_empty_mask_and_a_warning(value):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"method": "max"}, {"channel": "hue"}, {"offset": 2}, {"working_size": 5}, {"margin": -0.1}, {"component": 1}]
+    "bad",
+    [{"method": "max"}, {"channel": "hue"}, {"offset": 2}, {"working_size": 5}, {"margin": -0.1}, {"component": 1}],
 )
 def test_parameters_out_of_range_are_refused_at_fit(bad):
     (name,) = bad

@@ -1,0 +1,72 @@
+"""Docstrings say what they should, and the README's Python runs."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+
+import skinseg
+from skinseg.testing import all_estimators
+
+ROOT = Path(__file__).parents[1]
+
+
+def public_objects():
+    """Everything in the __all__ of a public module, once."""
+    names = {}
+    for module in pkgutil.walk_packages(skinseg.__path__, "skinseg."):
+        if any(part.startswith("_") for part in module.name.split(".")) or module.name == "skinseg.cli":
+            continue
+        contents = importlib.import_module(module.name)
+        for name in getattr(contents, "__all__", ()):
+            item = getattr(contents, name)
+            if inspect.isclass(item) or inspect.isfunction(item):
+                names.setdefault(id(item), f"{module.name}.{name}")
+    return sorted(names.values())
+
+
+def checks():
+    parser = ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    listed = [check.strip() for check in parser["tool:numpydoc_validation"]["checks"].replace("\n", "").split(",")]
+    assert listed[0] == "all"
+    return set(listed[1:])
+
+
+@pytest.mark.parametrize("name", public_objects())
+def test_docstrings_follow_numpydoc(name):
+    names = [name]
+    item = getattr(importlib.import_module(name.rpartition(".")[0]), name.rpartition(".")[2])
+    if inspect.isclass(item):
+        names += [
+            f"{name}.{method}" for method, value in vars(item).items() if not method.startswith("_") and callable(value)
+        ]
+    ignored = checks()
+    for entry in names:
+        errors = [f"{code}: {text}" for code, text in validate(entry)["errors"] if code not in ignored]
+        assert not errors, f"{entry}: {errors}"
+
+
+@pytest.mark.parametrize("name", [name for name, _ in all_estimators()])
+def test_estimators_document_parameters_and_have_an_example(name):
+    estimator = getattr(skinseg, name)
+    text = inspect.getdoc(estimator)
+    for parameter in inspect.signature(estimator).parameters:
+        assert re.search(rf"^{parameter} : ", text, re.MULTILINE), parameter
+    assert "\nExamples\n" in text
+    assert "\nAttributes\n" in text
+
+
+def test_the_python_of_the_readme_runs(lesion_files, tmp_path, monkeypatch):
+    """With the file names of the text standing for lesions made here."""
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(lesion_files)
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})

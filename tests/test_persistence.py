@@ -1,0 +1,131 @@
+"""Model files: what goes in, what comes out, what is refused."""
+
+import pickle
+import zipfile
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from imblearn.ensemble import BalancedRandomForestClassifier
+from imblearn.over_sampling import SMOTE
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+import skinseg
+from skinseg.exceptions import ModelFileError, VersionMismatchWarning
+
+CLASSIFIERS = [
+    BalancedRandomForestClassifier(5, random_state=0),
+    HistGradientBoostingClassifier(max_iter=3),
+    KNeighborsClassifier(3),
+    LogisticRegression(max_iter=1000),
+    RandomForestClassifier(5, random_state=0),
+    SVC(),
+]
+
+
+@pytest.mark.parametrize("classifier", CLASSIFIERS, ids=lambda c: type(c).__name__)
+def test_usual_classifiers_survive(lesions, tmp_path, classifier):
+    pipe = skinseg.make_lesion_pipeline(classifier=classifier, max_side=48).fit(lesions.images, lesions.target)
+    loaded = skinseg.load(skinseg.save(pipe, tmp_path / "m.skops"))
+    np.testing.assert_array_equal(loaded.predict(lesions.images), pipe.predict(lesions.images))
+
+
+def test_searches_thresholds_and_frozen_parts_survive(lesions, tmp_path):
+    frozen = FrozenEstimator(skinseg.ThresholdSegmenter(memory=str(tmp_path / "cache")))
+    pipe = skinseg.make_lesion_pipeline(frozen, sampler=SMOTE(k_neighbors=2), max_side=48)
+    search = GridSearchCV(pipe, {"classifier__C": [0.1, 1]}, cv=2).fit(lesions.images, lesions.target)
+    fixed = FixedThresholdClassifier(FrozenEstimator(search.best_estimator_), threshold=0.3)
+    fixed.fit(lesions.images, lesions.target)
+    loaded = skinseg.load(skinseg.save(fixed, tmp_path / "m.skops"))
+    np.testing.assert_array_equal(loaded.predict(lesions.images), fixed.predict(lesions.images))
+    skinseg.load(skinseg.save(search, tmp_path / "s.skops")).predict(lesions.images)
+
+
+def test_fitted_samplers_are_left_out(lesions, tmp_path):
+    pipe = skinseg.make_lesion_pipeline(sampler=SMOTE(k_neighbors=2), max_side=48).fit(lesions.images, lesions.target)
+    assert hasattr(pipe["sampler"], "nn_k_")
+    loaded = skinseg.load(skinseg.save(pipe, tmp_path / "m.skops"))
+    assert loaded["sampler"].k_neighbors == 2
+    assert not hasattr(loaded["sampler"], "nn_k_")
+    assert hasattr(pipe["sampler"], "nn_k_")  # the model itself is as it was
+
+
+def test_a_file_replaces_another_or_is_not_there(tmp_path):
+    path = skinseg.save(skinseg.ThresholdSegmenter("li"), tmp_path / "m.skops")
+    with pytest.raises(TypeError):
+        skinseg.save(skinseg.ThresholdSegmenter(value for value in ()), path)  # a generator cannot be copied
+    assert skinseg.load(path).method == "li"
+    assert [item.name for item in tmp_path.iterdir()] == ["m.skops"]
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist; make it first"):
+        skinseg.save(skinseg.ThresholdSegmenter(), tmp_path / "no" / "m.skops")
+    with pytest.raises(FileNotFoundError, match="model file does not exist"):
+        skinseg.load(tmp_path / "m.skops")
+
+
+def test_what_is_no_model_file(tmp_path):
+    contents = {"text": b"hello", "empty": b"", "pickle": pickle.dumps({"a": 1})}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "zip", "w") as file:
+        file.writestr("a.txt", "hello")
+    joblib.dump(skinseg.ThresholdSegmenter(), tmp_path / "joblib")
+    for name in [*contents, "zip", "joblib"]:
+        with pytest.raises(ModelFileError, match=r"not a model saved by skinseg\.save"):
+            skinseg.load(tmp_path / name)
+    data = skinseg.save(skinseg.ThresholdSegmenter(), tmp_path / "cut").read_bytes()
+    (tmp_path / "cut").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelFileError, match="damaged"):
+        skinseg.load(tmp_path / "cut")
+
+
+class Stranger(skinseg.base.SkinsegEstimator):
+    made = 0
+
+    def __init__(self, command="x"):
+        type(self).made += 1
+        self.command = command
+
+
+def test_strange_classes_are_refused_by_name_and_not_made(tmp_path):
+    skops.io.dump(Stranger(), tmp_path / "m.skops")
+    made = Stranger.made
+    with pytest.raises(ModelFileError, match=r"Stranger.*trusted=\["):
+        skinseg.load(tmp_path / "m.skops")
+    assert Stranger.made == made
+    name = f"{Stranger.__module__}.Stranger"
+    assert isinstance(skinseg.load(tmp_path / "m.skops", trusted=[name]), Stranger)
+
+
+def test_a_payload_is_not_run(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return exec, (f"open({str(tmp_path / 'pwned')!r}, 'w')",)
+
+    segmenter = skinseg.ThresholdSegmenter()
+    segmenter.note_ = Payload()
+    try:
+        skops.io.dump(segmenter, tmp_path / "m.skops")
+    except Exception:
+        pytest.fail("the payload could not even be written; find another one")
+    with pytest.raises(ModelFileError, match="not trusted"):
+        skinseg.load(tmp_path / "m.skops")
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_version_of_a_file_is_compared(tmp_path, monkeypatch):
+    path = skinseg.save(skinseg.ThresholdSegmenter(), tmp_path / "m.skops")
+    joblib.dump(skinseg.ThresholdSegmenter(), tmp_path / "m.joblib")
+    monkeypatch.setattr("skinseg.base.__version__", "99.0")
+    with pytest.warns(VersionMismatchWarning, match=r"saved by skinseg 0\..* loaded by 99\.0.*pip|install"):
+        skinseg.load(path)
+    with pytest.warns(VersionMismatchWarning):
+        joblib.load(tmp_path / "m.joblib")
