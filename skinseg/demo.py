@@ -73,8 +73,10 @@ def run_demo(
     scores = jaccard_score(data.masks, masks, average=None)
     echo(f"outlines in {out / 'masks'}: Jaccard index {bootstrap_interval(np.mean, scores, random_state=random_state)}")
     sheet = contact_sheet(files[:24], masks[:24], references=data.masks[:24])
-    write_file(out / "outlines.png", cv2.imencode(".png", sheet[..., ::-1])[1].tobytes())
-    echo(f"picture in {out / 'outlines.png'}: found outline green, true outline vermilion")
+    write_file(
+        out / "outlines.jpg", cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1].tobytes()
+    )
+    echo(f"picture in {out / 'outlines.jpg'}: found outline green, true outline vermilion")
 
     write_table(measure_files(files, masks=masks, n_jobs=n_jobs, verbose=verbose), out / "features.csv")
     echo(f"ABCD features in {out / 'features.csv'}")

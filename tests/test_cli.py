@@ -237,7 +237,7 @@ def test_demo(tmp_path):
     assert "Jaccard index" in text
     assert "predictions for the 13 test images" in text
     names = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert names == {"images", "masks", "lesions.csv", "outlines.png", "features.csv", "model.skops", "predictions.csv"}
+    assert names == {"images", "masks", "lesions.csv", "outlines.jpg", "features.csv", "model.skops", "predictions.csv"}
 
 
 @pytest.mark.parametrize("command", [[], ["segment"], ["features"], ["train"], ["predict"], ["demo"]])

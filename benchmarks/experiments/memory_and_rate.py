@@ -15,6 +15,9 @@ n, jobs = int(sys.argv[2]), int(sys.argv[3])
 start = time.perf_counter()
 make_lesion_pipeline(n_jobs=jobs).fit(data.images[:n], data.target[:n])
 seconds = time.perf_counter() - start
+if jobs > 1:
+    from joblib.externals.loky import get_reusable_executor
+    get_reusable_executor().shutdown(wait=True)  # their memory is counted when they have ended
 own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 print(f"{n} images, n_jobs={jobs}: {n / seconds:.0f} images/s, peak {own:.0f} MB"

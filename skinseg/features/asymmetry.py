@@ -115,8 +115,9 @@ def measure_asymmetry(image: np.ndarray, mask: np.ndarray, *, lab: np.ndarray | 
         mirrored_lab = cv2.warpAffine(
             lab, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
         )
-        difference = np.linalg.norm(lab[both] - mirrored_lab[both], axis=1)
-        result[f"asymmetry_color_{axis}"] = float(np.minimum(difference / 100, 1).mean(dtype=np.float64))
+        difference = lab[both] - mirrored_lab[both]
+        distance = np.sqrt(np.einsum("ij,ij->i", difference, difference))  # several times faster than norm(axis=1)
+        result[f"asymmetry_color_{axis}"] = float(np.minimum(distance / 100, 1).mean(dtype=np.float64))
     for name in names:
         result[name] = (result[f"{name}_major"] + result[f"{name}_minor"]) / 2
     result["asymmetry_center_shift"] = _center_shift(lab[..., 0], mask, center, area)

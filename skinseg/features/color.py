@@ -141,12 +141,13 @@ def measure_color(
     nan = float("nan")
     inside = lab[lesion]
     ring = surrounding_skin(mask, field=field, artifacts=artifacts)
-    outside = lab[ring]
-    mean = inside.mean(axis=0, dtype=np.float64) if len(inside) else np.full(3, nan)
-    std = inside.std(axis=0, dtype=np.float64) if len(inside) else np.full(3, nan)
-    skin: np.ndarray = np.full(3, nan)
-    if len(outside):
-        skin = np.median(outside, axis=0).astype(np.float64)
+    mean: np.ndarray = np.full(3, nan)
+    std, skin = mean, mean
+    if len(inside):  # OpenCV's moments over a mask are ten times faster than numpy's along the long axis
+        moments = cv2.meanStdDev(np.ascontiguousarray(lab), mask=lesion.view(np.uint8))
+        mean, std = (moment[:, 0] for moment in moments)
+    if ring.any():
+        skin = np.median(np.ascontiguousarray(lab[ring].T), axis=1).astype(np.float64)
     for index, channel in enumerate("lab"):
         result[f"color_{channel}_mean"] = float(mean[index])
         result[f"color_{channel}_std"] = float(std[index])

