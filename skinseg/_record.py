@@ -398,12 +398,12 @@ class LesionImage:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {slot: getattr(self, slot) for slot in self.__slots__ if slot != "__weakref__"}
+        # the reader may be a worker that was started in another folder
+        state["_image"] = _absolute(self._image)
+        state["_planes"] = {key: (_absolute(source), flag) for key, (source, flag) in self._planes.items()}
         # so that a hash of the pickle (joblib.hash) follows the content of the files
-        state["files"] = [
-            _file_stamp(source)
-            for source in (self._image, *(source for source, _ in self._planes.values()))
-            if isinstance(source, Path)
-        ]
+        sources = [self._image, *(source for source, _ in self._planes.values())]
+        state["files"] = [_file_stamp(source) for source in sources if isinstance(source, Path)]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -426,6 +426,10 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def _absolute(source: np.ndarray | Path) -> np.ndarray | Path:
+    return source.absolute() if isinstance(source, Path) else source
 
 
 def _file_stamp(path: Path) -> tuple[str, int, int]:

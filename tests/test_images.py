@@ -149,6 +149,14 @@ def test_pickle_hash_and_cache_key(file, image, mask):
     assert joblib.hash(stamped) != keys[1]
 
 
+def test_a_relative_path_is_found_from_another_folder(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(file.parent)
+    data = pickle.dumps(LesionImage(file.name, file.name))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert pickle.loads(data).shape == pickle.loads(data).mask.shape == (30, 40)
+
+
 def test_cache_key_follows_content(image, mask):
     keys = {
         LesionImage(image).cache_key(),

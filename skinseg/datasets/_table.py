@@ -55,7 +55,7 @@ def load_lesion_table(
         With the attributes
 
         images : list of Path
-            The image files.
+            The image files, as absolute paths.
         masks : list of Path or None
             The mask files; None in place of one that is not named.
         target : ndarray of shape (n_images,) or None
@@ -107,7 +107,8 @@ def load_lesion_table(
         if name is not None and frame[name].isna().any():
             rows = (np.flatnonzero(frame[name].isna()) + 2).tolist()  # as a spreadsheet counts, below the header
             raise ValueError(f"{path} has no {role} (column {name!r}) in line(s) {rows[:10]}; complete or drop them")
-    base = path.parent if folder is None else Path(folder)
+    # absolute, for workers may have been started in another folder
+    base = (path.parent if folder is None else Path(folder)).absolute()
     masks = None
     if mask_column is not None:
         masks = [None if pd.isna(name) else base / str(name) for name in frame[mask_column]]
