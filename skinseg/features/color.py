@@ -158,5 +158,5 @@ def measure_color(
     counts = np.bincount(clinical_colors(inside, skin[0]), minlength=len(REFERENCE_COLORS))
     shares = counts / len(inside)
     result |= {f"color_{name}_share": float(share) for name, share in zip(_COLOR_NAMES, shares, strict=True)}
-    result["color_count"] = float(max(1, np.count_nonzero(shares >= _PRESENT)))
+    result["color_count"] = float(max(1, int(np.count_nonzero(shares >= _PRESENT))))
     return result
