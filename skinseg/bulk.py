@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pandas as pd
+from sklearn.compose import ColumnTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from ._files import write_file
@@ -25,9 +26,10 @@ from .pipeline import BatchedPipeline
 from .preprocessing import ImageResizer
 from .reading import IMAGE_SUFFIXES
 
-__all__ = ["find_images", "find_masks", "measure_files", "predict_files", "segment_files", "write_table"]
+__all__ = ["find_images", "find_masks", "measure_files", "predict_files", "rows_for", "segment_files", "write_table"]
 
 NO_LESION = "no lesion found"
+NOT_IN_TABLE = "the image is not in the table of clinical columns"
 MASK_SUFFIX = "_segmentation"
 _CHUNK = 256  # images between two steps of a prediction
 
@@ -270,7 +272,13 @@ def measure_files(
 
 
 def predict_files(
-    images: Sequence[Path], model: Any, *, positive: Any = None, n_jobs: int | None = None, verbose: int = 0
+    images: Sequence[Path],
+    model: Any,
+    *,
+    metadata: pd.DataFrame | None = None,
+    positive: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> pd.DataFrame:
     """Predict the classes of many files by a fitted pipeline.
 
@@ -282,6 +290,10 @@ def predict_files(
         A fitted classifier of images, as made by `skinseg.make_lesion_pipeline`,
         with or without a threshold around it
         (`sklearn.model_selection.FixedThresholdClassifier`).
+    metadata : DataFrame, default=None
+        The clinical columns, one row an image, where the model uses some; an
+        image whose row is missing throughout gets no probability (see
+        `rows_for`).
     positive : object, default=None
         The positive of two classes; the second if None.
     n_jobs : int, default=None
@@ -298,23 +310,96 @@ def predict_files(
         probability.
     """
     check_is_fitted(model)
-    parts = [part for part in nested_estimators(model) if isinstance(part, BatchedPipeline)]
+    parts = lesion_parts(model)
     for part in parts:
         part.set_params(on_error="nan", n_jobs=n_jobs, verbose=0)
+    fitted = [part for part in parts if hasattr(part, "steps_")]
+    table_of = _metadata_of(model, metadata)
     positions, records, errors = split_readable(images)
+    if metadata is not None and "found" in metadata:
+        errors |= {index: NOT_IN_TABLE for index, found in enumerate(metadata["found"]) if not found}
+        kept = [place for place, index in enumerate(positions) if index not in errors]
+        positions, records = [positions[place] for place in kept], [records[place] for place in kept]
     classes = list(model.classes_)
     probabilities = np.full((len(images), len(classes)), np.nan)
     progress = _progress(verbose, len(records))
     for chunk in batches_of(range(len(records)), _CHUNK):
         where = [positions[index] for index in chunk]
-        probabilities[where] = _quietly(model.predict_proba, [records[index] for index in chunk])
-        for part in parts:
+        probabilities[where] = _quietly(model.predict_proba, table_of([records[index] for index in chunk], where))
+        for part in fitted:
             errors |= _row_errors(part, where)
         progress(len(chunk))
     probabilities[list(errors)] = np.nan
     table = pd.DataFrame({"image": [str(image) for image in images]})
     table = _decide(table, probabilities, classes, model, positive)
     return table.assign(error=[errors.get(index, "") for index in range(len(images))])
+
+
+def lesion_parts(model: Any) -> list[BatchedPipeline]:
+    """List the image steps of a model, as they were given and as they were fitted."""
+    return [part for part in nested_estimators(model) if isinstance(part, BatchedPipeline)]
+
+
+def clinical_columns(model: Any) -> list[str]:
+    """Name the clinical columns that a fitted model uses."""
+    for part in nested_estimators(model):
+        if isinstance(part, ColumnTransformer):
+            columns = {name: list(names) for name, _, names in part.transformers_ if not isinstance(names, str)}
+            if {"lesion", "clinical"} <= columns.keys():
+                return columns["clinical"]
+    return []
+
+
+def _metadata_of(model: Any, metadata: pd.DataFrame | None) -> Any:
+    """Give a function that makes the X of the model from records and their positions."""
+    columns = clinical_columns(model)
+    if not columns:
+        return lambda records, _positions: records
+    if metadata is None:
+        raise ValueError(f"the model uses the clinical columns {columns}; give a table with them (--table)")
+    absent = [column for column in columns if column not in metadata]
+    if absent:
+        raise ValueError(f"the table lacks the clinical columns {absent} that the model uses")
+    wanted = metadata[columns].reset_index(drop=True)
+    return lambda records, positions: wanted.iloc[positions].reset_index(drop=True).assign(image=records)
+
+
+def rows_for(images: Sequence[Path], frame: pd.DataFrame, image_column: str = "image") -> pd.DataFrame:
+    """Find the row of each image in a table, by the stem of the file.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        The files.
+    frame : DataFrame
+        The table.
+    image_column : str, default="image"
+        Its column of file names, paths or names without ending.
+
+    Returns
+    -------
+    DataFrame
+        One row an image, in their order; empty cells for an image that is not
+        in the table, which the column ``found`` tells.
+
+    Raises
+    ------
+    ValueError
+        If no image is in the table, or if one has several rows.
+    """
+    stems = pd.Index([Path(str(name)).stem for name in frame[image_column]])
+    wanted = [image.stem for image in images]
+    known = set(stems)
+    repeated = sorted(set(stems[stems.duplicated()]) & set(wanted))
+    if repeated:
+        raise ValueError(f"the table has several rows for {', '.join(repeated[:5])}; keep one row an image")
+    if not known & set(wanted):
+        raise ValueError(
+            f"none of the {len(images)} images is in the column {image_column!r} of the table: the images are called "
+            f"{', '.join(wanted[:3])}, the rows {', '.join(map(str, stems[:3]))}"
+        )
+    table = frame.set_axis(stems, axis=0)
+    return table[~table.index.duplicated()].reindex(wanted).assign(found=[stem in known for stem in wanted])
 
 
 def _decide(

@@ -160,7 +160,7 @@ def features(
         files,
         segmenter=None if masks else _make_segmenter(segmenter),
         masks=find_masks(files, masks) if masks else None,
-        groups=[group.strip() for group in groups.split(",")] if groups else None,
+        groups=_split(groups),
         n_jobs=jobs,
         verbose=not quiet,
     )
@@ -181,6 +181,9 @@ def features(
     "--mask-column", help="Column of expert masks: segmenters that learn are trained on them, outlines are scored."
 )
 @click.option("--group-column", help="Column of lesions or patients, kept together by the folds.")
+@click.option(
+    "--metadata-columns", metavar="A,B,...", help="Clinical columns to use beside the image, such as age,sex."
+)
 @click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Use only these rows; may be repeated.")
 @click.option("--pos-label", help="The positive class (1 of 0 and 1 by default).")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Model file to write, .skops.")
@@ -188,6 +191,10 @@ def features(
 @click.option(
     "--classifier", type=click.Choice(["logistic", "forest", "boosting"]), default="logistic", show_default=True,
     help="What decides on the features.",
+)  # fmt: skip
+@click.option(
+    "--sampler", type=click.Choice(["none", "smote", "under"]), default="none", show_default=True,
+    help="How classes are balanced for fitting: SMOTE, or random under-sampling.",
 )  # fmt: skip
 @click.option("--folds", type=click.IntRange(2), default=5, show_default=True, help="Folds of the cross-validation.")
 @click.option(
@@ -208,8 +215,16 @@ def train(table: Path, out: Path, **options: Any) -> None:
     _check_out(out, (".skops",))
     segmenter = _make_segmenter(options.pop("segmenter"))
     where = dict(_parse_where(text) for text in options.pop("where"))
-    train_from_table(table, out, segmenter=segmenter, where=where, echo=click.echo, **options)
+    metadata = _split(options.pop("metadata_columns"))
+    train_from_table(
+        table, out, segmenter=segmenter, where=where, metadata_columns=metadata, echo=click.echo, **options
+    )
     click.echo(NOTICE, err=True)
+
+
+def _split(text: str | None) -> list[str] | None:
+    """Cut a list at its commas."""
+    return [part.strip() for part in text.split(",")] if text else None
 
 
 def _parse_where(text: str) -> tuple[str, str]:
@@ -219,32 +234,46 @@ def _parse_where(text: str) -> tuple[str, str]:
     return column, value
 
 
-@_command("predict", "skinseg predict photos/ --model melanoma.skops --out predictions.csv")
+@_command(
+    "predict",
+    "skinseg predict photos/ --model melanoma.skops --out predictions.csv",
+    "skinseg predict photos/ --model fused.skops --table patients.csv --image-column file --out predictions.csv",
+)
 @_images
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write, .csv, .tsv or .parquet.")
 @click.option("--model", metavar="FILE", required=True, help="Model file saved by `skinseg train` or skinseg.save.")
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="Table of the clinical columns, for a model that uses some."
+)
+@click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
 @_jobs
 @_quiet
-def predict(images: tuple[str, ...], out: Path, model: str, jobs: int | None, quiet: bool) -> None:
+def predict(
+    images: tuple[str, ...], out: Path, model: str, table: Path | None, image_column: str, jobs: int | None, quiet: bool
+) -> None:
     """Predict the class of the lesion in IMAGES (files, folders or patterns).
 
     The table has one row an image: image, melanoma_probability, decision, error.
     """
     import skinseg
 
-    from .bulk import find_images, predict_files, write_table
+    from .bulk import find_images, predict_files, rows_for, write_table
+    from .datasets import load_lesion_table
 
     _check_out(out, (".csv", ".tsv", ".parquet"))
     if not Path(model).is_file():
-        raise click.BadParameter(
-            f"{model}: the model file does not exist; `skinseg train` makes one", param_hint="--model"
-        )
+        text = f"{model}: the model file does not exist; `skinseg train` makes one"
+        raise click.BadParameter(text, param_hint="--model")
     fitted = skinseg.load(model)
     if not hasattr(fitted, "predict_proba"):
         raise click.BadParameter(f"{model} holds no classifier but a {type(fitted).__name__}", param_hint="--model")
-    table = predict_files(find_images(images), fitted, n_jobs=jobs, verbose=not quiet)
-    write_table(table, out)
-    _finish(table, f"predicted into {out}")
+    files = find_images(images)
+    metadata = None
+    if table is not None:
+        metadata = rows_for(files, load_lesion_table(table, image_column=image_column).frame, image_column)
+    predicted = predict_files(files, fitted, metadata=metadata, n_jobs=jobs, verbose=not quiet)
+    write_table(predicted, out)
+    _finish(predicted, f"predicted into {out}")
 
 
 @_command("demo", "skinseg demo", "skinseg demo --out /tmp/demo --samples 200")

@@ -15,9 +15,18 @@ from .geometry import Geometry
 from .masks import as_mask
 from .reading import read_header, read_image, read_mask
 
-__all__ = ["LesionImage", "check_images", "check_masks", "is_label_sequence", "read_image", "read_mask"]
+__all__ = [
+    "FRAME_COLUMNS",
+    "LesionImage",
+    "check_images",
+    "check_masks",
+    "is_label_sequence",
+    "read_image",
+    "read_mask",
+]
 
-_FRAME_COLUMNS = ("image", "mask", "reference_mask", "pixel_size", "name")
+FRAME_COLUMNS = ("image", "mask", "reference_mask", "pixel_size", "name")
+"""Columns of a DataFrame that make records of its rows."""
 
 
 def _caller(estimator: object) -> str:
@@ -37,10 +46,10 @@ def _frame_items(frame: Any, caller: str) -> list[dict[str, Any]]:
     """Rows of a DataFrame as keyword arguments of LesionImage."""
     if "image" not in frame.columns:
         raise ValueError(
-            f"{caller} expected a table with a column 'image' (and, as known, {', '.join(_FRAME_COLUMNS[1:])}), "
+            f"{caller} expected a table with a column 'image' (and, as known, {', '.join(FRAME_COLUMNS[1:])}), "
             f"got the columns {list(map(str, frame.columns))}; rename yours with frame.rename(columns=...)"
         )
-    columns = [column for column in _FRAME_COLUMNS if column in frame.columns]
+    columns = [column for column in FRAME_COLUMNS if column in frame.columns]
     rows = zip(*(list(frame[column]) for column in columns), strict=True)
     return [
         {key: value for key, value in zip(columns, row, strict=True) if key == "image" or not _is_missing(value)}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from imblearn.pipeline import Pipeline
 from sklearn.base import TransformerMixin, clone
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _raise_for_params, process_routing
@@ -21,6 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._batches import BatchRunner, DeferredImage, is_passthrough
 from ._mapping import label_of, map_batches, raise_or_list, warn_of_empty_masks
 from .base import SkinsegEstimator, mean_jaccard, object_array
+from .clinical import image_and_reference_columns, image_columns, make_clinical_transformer, make_scaler
 from .features import ABCDFeaturizer
 from .images import LesionImage, check_images, check_masks
 from .preprocessing import ImageResizer
@@ -380,12 +383,21 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         return names
 
 
+def _lesion_columns(segmenter: Any) -> Any:
+    """Choose the columns that the lesion steps see: reference masks only where they are read or learnt from."""
+    reads = getattr(segmenter, "_reads_reference", False)
+    learns = hasattr(segmenter, "__sklearn_tags__") and get_tags(segmenter).requires_fit
+    frozen = isinstance(segmenter, FrozenEstimator)
+    return image_and_reference_columns if reads or (learns and not frozen) else image_columns
+
+
 def make_lesion_pipeline(
     segmenter: Any = None,
     classifier: Any = None,
     *,
     sampler: Any = None,
     featurizer: Any = None,
+    metadata: Sequence[str] | None = None,
     max_side: int = 512,
     batch_size: int = 32,
     n_jobs: int | None = None,
@@ -417,6 +429,17 @@ def make_lesion_pipeline(
         fit only. None does not resample.
     featurizer : transformer, default=None
         From outlined images to a table; `ABCDFeaturizer()` if None.
+    metadata : sequence of str, default=None
+        Clinical columns, such as age, sex and site. X is then a DataFrame with
+        the column ``image`` (and, as known, ``mask`` and the others of
+        `skinseg.check_images`) and these columns. The first step is a
+        ColumnTransformer ``fusion`` of ``lesion`` (so that names begin with
+        ``fusion__lesion__``) and ``clinical``: numbers that are missing take
+        the median with an indicator beside them, categories that are missing
+        are one of their own, categories that are new in a prediction count as
+        none. A segmenter that learns takes its masks from the column
+        ``reference_mask``, which must then be there (if only with None) in
+        predictions, too.
     max_side : int, default=512
         Working size of the images, longer side in pixels.
     batch_size : int, default=32
@@ -459,11 +482,18 @@ def make_lesion_pipeline(
         on_error=on_error,
         verbose=verbose,
     )
+    first: tuple[str, Any] = ("lesion", lesion)
+    if metadata is not None:
+        parts: Any = [
+            ("lesion", lesion, _lesion_columns(segmenter)),
+            ("clinical", make_clinical_transformer(), list(metadata)),
+        ]
+        first = ("fusion", ColumnTransformer(parts, verbose_feature_names_out=False))
     return Pipeline(
         [
-            ("lesion", lesion),
+            first,
             ("imputer", SimpleImputer(keep_empty_features=True)),
-            ("scaler", StandardScaler()),
+            ("scaler", make_scaler()),
             ("sampler", "passthrough" if sampler is None else sampler),
             ("classifier", LogisticRegression(max_iter=1000) if classifier is None else classifier),
         ]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from imblearn.over_sampling import SMOTE
+from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
@@ -18,7 +20,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedGroupKFold, cross_val_predict
 from sklearn.utils import Bunch
 
-from .bulk import split_readable
+from .bulk import lesion_parts, split_readable
 from .datasets import load_lesion_table
 from .evaluation import bootstrap_interval, threshold_at_sensitivity
 from .exceptions import EmptyMaskWarning, InvalidImagesError
@@ -27,7 +29,7 @@ from .metrics import jaccard_score
 from .persistence import save
 from .pipeline import make_lesion_pipeline
 
-__all__ = ["make_classifier", "train_from_table"]
+__all__ = ["make_classifier", "make_sampler", "train_from_table"]
 
 Echo = Callable[[str], object]
 _RESAMPLES = 1000  # of the bootstrap
@@ -57,6 +59,31 @@ def make_classifier(name: str, seed: int) -> Any:
     raise ValueError(f"the classifier must be 'boosting', 'forest' or 'logistic', got {name!r}")
 
 
+def make_sampler(name: str, seed: int) -> Any:
+    """Make one of the samplers that the command knows.
+
+    Parameters
+    ----------
+    name : {"none", "smote", "under"}
+        Which: none, synthetic minority over-sampling, or random
+        under-sampling of the majority.
+    seed : int
+        Its random state.
+
+    Returns
+    -------
+    sampler or None
+        Not fitted.
+    """
+    if name == "smote":
+        return SMOTE(random_state=seed)
+    if name == "under":
+        return RandomUnderSampler(random_state=seed)
+    if name == "none":
+        return None
+    raise ValueError(f"the sampler must be 'none', 'smote' or 'under', got {name!r}")
+
+
 def train_from_table(
     table: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -66,9 +93,11 @@ def train_from_table(
     image_column: str = "image",
     mask_column: str | None = None,
     group_column: str | None = None,
+    metadata_columns: Sequence[str] | None = None,
     where: Mapping[str, Any] | None = None,
     pos_label: str | None = None,
     classifier: str = "logistic",
+    sampler: str = "none",
     folds: int = 5,
     sensitivity: float = 0.9,
     seed: int = 0,
@@ -88,12 +117,16 @@ def train_from_table(
         Outlines the lesions. One that learns is trained on the masks.
     target_column, image_column, mask_column, group_column : str
         Columns of the table.
+    metadata_columns : sequence of str, default=None
+        Clinical columns to use beside the image.
     where : mapping, default=None
         Use only rows with these values.
     pos_label : str, default=None
         The positive of two classes; needed unless they are 0 and 1.
     classifier : {"logistic", "forest", "boosting"}, default="logistic"
         What decides on the features.
+    sampler : {"none", "smote", "under"}, default="none"
+        How the classes are balanced for fitting.
     folds : int, default=5
         Folds of the cross-validation, stratified, groups kept together.
     sensitivity : float, default=0.9
@@ -120,7 +153,11 @@ def train_from_table(
         group_column=group_column,
         where=where,
     )
-    data = _usable(data, echo)
+    metadata = list(metadata_columns) if metadata_columns else None
+    absent = [column for column in metadata or () if column not in data.frame]
+    if absent:
+        raise ValueError(f"{table} has no column {', '.join(map(repr, absent))} (metadata)")
+    data = _usable(data, metadata, echo)
     positive = _positive_class(data.target, pos_label, target_column)
     _check_counts(data, folds, target_column)
     counts = ", ".join(
@@ -131,15 +168,17 @@ def train_from_table(
         warnings.simplefilter("ignore", EmptyMaskWarning)  # counted below
         # every image is measured once: the folds and the final fit take the rows from the cache
         pipe = make_lesion_pipeline(
-            segmenter, make_classifier(classifier, seed), n_jobs=jobs, memory=cache, on_error="nan", verbose=not quiet
-        )
+            segmenter, make_classifier(classifier, seed), sampler=make_sampler(sampler, seed), metadata=metadata,
+            n_jobs=jobs, memory=cache, on_error="nan", verbose=not quiet,
+        )  # fmt: skip
         _measure_ahead(pipe, data, echo)
-        pipe.set_params(lesion__verbose=0)
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         probabilities = cross_val_predict(
-            pipe, data.records, data.target, groups=data.groups, cv=splitter, method="predict_proba"
+            pipe, data.X, data.target, groups=data.groups, cv=splitter, method="predict_proba"
         )
-        model = pipe.fit(data.records, data.target)
+        model = pipe.fit(data.X, data.target)
+        for part in lesion_parts(model):
+            part.set_params(memory=None)  # the cache is temporary
     if data.masks is not None:
         _report_outlines(pipe, data, jobs, seed, echo)
     model = _report(model, probabilities, data, positive, sensitivity, seed, echo)
@@ -147,7 +186,7 @@ def train_from_table(
     return model
 
 
-def _usable(data: Bunch, echo: Echo) -> Bunch:
+def _usable(data: Bunch, metadata: list[str] | None, echo: Echo) -> Bunch:
     """Leave out images (and masks) that cannot be read, and say so."""
     extras = None
     if data.masks is not None:
@@ -161,8 +200,17 @@ def _usable(data: Bunch, echo: Echo) -> Bunch:
         )
     if errors:
         echo(f"{len(errors)} of {len(data.images)} images left out")
+    X: Any = records
+    if metadata is not None:
+        X = data.frame.iloc[positions][metadata].reset_index(drop=True).assign(image=records)
+        shares = ", ".join(f"{column} {X[column].notna().mean():.0%}" for column in metadata)
+        echo(f"clinical columns known: {shares}")
     return Bunch(
-        records=records, masks=data.masks, target=data.target[positions], groups=np.asarray(data.groups)[positions]
+        X=X,
+        records=records,
+        masks=data.masks,
+        target=data.target[positions],
+        groups=np.asarray(data.groups)[positions],
     )
 
 
@@ -206,8 +254,10 @@ def _check_counts(data: Bunch, folds: int, column: str) -> None:
 
 def _measure_ahead(pipe: Any, data: Bunch, echo: Echo) -> None:
     """Fill the cache where no step learns, and tell what was not found."""
-    lesion = clone(pipe.named_steps["lesion"]).fit(data.records, data.target)
+    (part,) = lesion_parts(pipe)
+    lesion = clone(part).fit(data.records, data.target)
     lesion.transform(data.records)
+    part.set_params(verbose=0)
     for index, text in list(lesion.errors_.items())[:20]:
         echo(f"failed {data.records[index].path}: {text}")
     if lesion.errors_ or lesion.empty_:
@@ -218,7 +268,8 @@ def _measure_ahead(pipe: Any, data: Bunch, echo: Echo) -> None:
 
 def _report_outlines(pipe: Any, data: Bunch, jobs: int | None, seed: int, echo: Echo) -> None:
     """Score the outlines against the masks; only those of a segmenter that has not learnt from them."""
-    segmenter = pipe.named_steps["lesion"].named_steps_["segmenter"]
+    fitted = next(part for part in lesion_parts(pipe) if hasattr(part, "steps_"))
+    segmenter = fitted.named_steps_["segmenter"]
     known = [record for record in data.records if record.has("reference_mask")]
     if segmenter.__sklearn_tags__().requires_fit or not known:
         return
@@ -269,6 +320,5 @@ def _report(
         f"  threshold {threshold:.4f}, chosen on these probabilities for a sensitivity of {sensitivity}: "
         f"sensitivity {called[truth == 1].mean():.3f}, specificity {(~called[truth == 0]).mean():.3f}"
     )
-    model.set_params(lesion__memory=None)  # the cache is temporary
     fixed = FixedThresholdClassifier(FrozenEstimator(model), threshold=threshold, pos_label=positive)
-    return fixed.fit(data.records, data.target)
+    return fixed.fit(data.X, data.target)

@@ -137,6 +137,22 @@ def test_predict_gives_no_probability_where_nothing_was_seen(broken_files, model
     assert "no lesion found in 1 image" in text
 
 
+def test_train_and_predict_with_clinical_columns(lesion_files, tmp_path):
+    table = lesion_files / "lesions.csv"
+    text = run("train", table, "--target-column", "target", "--metadata-columns", "age_approximate,sex", "--folds", 2,
+               "--sampler", "under", "--out", tmp_path / "m.skops", "-q")  # fmt: skip
+    assert "clinical columns known: age_approximate 100%, sex 94%" in text
+    args = ["predict", lesion_files / "images", "--model", tmp_path / "m.skops", "--out", tmp_path / "p.csv", "-q"]
+    run(*args, "--table", table)
+    assert pd.read_csv(tmp_path / "p.csv")["melanoma_probability"].notna().all()
+    assert "give a table with them (--table)" in run(*args, code=2)
+    pd.read_csv(table).iloc[2:].to_csv(tmp_path / "short.csv", index=False)
+    assert "not in the table" in run(*args, "--table", tmp_path / "short.csv", code=1)
+    assert pd.read_csv(tmp_path / "p.csv")["melanoma_probability"].notna().sum() == 14
+    args = ["train", table, "--target-column", "target", "--metadata-columns", "age,sex", "--out", tmp_path / "n.skops"]
+    assert "no column 'age' (metadata)" in run(*args, code=2)
+
+
 def test_train_on_names_of_classes(lesion_files, tmp_path):
     args = [
         "train",

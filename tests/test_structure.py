@@ -19,7 +19,7 @@ LEVELS = [
     {"images"},
     {"field", "synthesis", "_mapping"},
     {"base"},
-    {"metrics", "_batches"},
+    {"metrics", "_batches", "clinical"},
     {"segmentation", "preprocessing", "features", "datasets"},
     {"pipeline"},
     {"persistence", "evaluation", "bulk", "inspection"},
