@@ -84,7 +84,7 @@ def test_what_is_no_frame_or_lacks_a_column(frame, lesions):
         fused().fit(lesions.images, lesions.target)
     with pytest.raises(ValueError, match="column 'image'"):
         fused().fit(frame.rename(columns={"image": "file"}), lesions.target)
-    with pytest.raises(ValueError, match="not a column"):
+    with pytest.raises(ValueError, match=r"not columns of the dataframe: \{'sex'\}"):
         fused().fit(frame.drop(columns="sex"), lesions.target)
     with pytest.raises(ValueError, match=r"missing.*sex"):
         fused().fit(frame, lesions.target).predict(frame.drop(columns="sex"))

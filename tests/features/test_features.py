@@ -191,6 +191,10 @@ def test_melanomas_are_less_regular_than_benign_lesions(lesions):
     """The features point the way they should on lesions that were drawn so."""
     records = [LesionImage(image, mask) for image, mask in zip(lesions.images, lesions.masks, strict=True)]
     table = dict(zip(FEATURES, ABCDFeaturizer().transform(records).T, strict=True))
-    dialed = {"border_compactness": "irregularity", "color_count": "n_colors", "dimension_feret_max_px": "diameter_px"}
+    dialed = {
+        "border_compactness": "border_irregularity",
+        "color_count": "n_colors",
+        "dimension_feret_max_px": "diameter_px",
+    }
     for name, column in dialed.items():
         assert np.corrcoef(table[name], lesions.frame[column])[0, 1] > 0.5, name
