@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 # CIELAB of skin from very light to dark, at tones 0, 1/2 and 1
-_SKIN_TONES = np.array([[80.0, 9.0, 13.0], [64.0, 13.0, 20.0], [38.0, 13.0, 17.0]])
+_SKIN_TONES = np.array([[84.0, 8.0, 11.0], [64.0, 13.0, 20.0], [38.0, 13.0, 17.0]])
 # differences to the skin (L*, a*, b*) of the colors of a lesion, at full contrast on light skin
 LESION_COLORS = {
     "light_brown": (-17.0, 9.0, 13.0),
     "dark_brown": (-37.0, 10.0, 8.0),
     "black": (-56.0, -3.0, -10.0),
     "red": (-20.0, 25.0, 6.0),
-    "blue_gray": (-32.0, -8.0, -24.0),
+    "blue_gray": (-31.0, -9.0, -18.0),
     "white": (9.0, -6.0, -10.0),
 }
 """The six clinical colors, as CIELAB differences to the surrounding skin."""

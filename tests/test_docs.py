@@ -8,6 +8,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+import sklearn
 from numpydoc.validate import validate
 
 import skinseg
@@ -62,11 +63,12 @@ def test_estimators_document_parameters_and_have_an_example(name):
     assert "\nAttributes\n" in text
 
 
-def test_the_python_of_the_readme_runs(lesion_files, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "docs/metadata_routing.md"])
+def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     """With the file names of the text standing for lesions made here."""
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
     monkeypatch.chdir(lesion_files)
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+    with sklearn.config_context():
+        for block in blocks:
+            exec(compile(block, page, "exec"), {})
