@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import cv2
@@ -51,6 +52,8 @@ def _opencv_threads(n_threads: int) -> Iterator[None]:
 
 
 def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any]) -> Any:
+    if threading.current_thread() is not threading.main_thread():
+        return function(batch)  # a thread of the calling process, which has bounded OpenCV for all of them
     with _opencv_threads(1):
         return function(batch)
 
@@ -63,8 +66,10 @@ def map_batches(
     n_jobs: int | None = None,
     verbose: int = 0,
     desc: str = "",
-) -> Iterator[tuple[int, Sequence[LesionImage], Any]]:
+) -> Generator[tuple[int, Sequence[LesionImage], Any], None, None]:
     """Apply a function to batches of records, in order, as the results come in.
+
+    To be closed (`contextlib.closing`) where it may be left before its end.
 
     Parameters
     ----------
@@ -106,12 +111,17 @@ def map_batches(
         progress = tqdm(total=len(records), desc=desc, unit="image")
     start = 0
     try:
-        for batch, result in zip(batches, results, strict=True):
-            yield start, batch, result
-            start += len(batch)
-            if progress is not None:
-                progress.update(len(batch))
+        with _opencv_threads(1) if workers > 1 else nullcontext():
+            for batch, result in zip(batches, results, strict=True):
+                yield start, batch, result
+                start += len(batch)
+                if progress is not None:
+                    progress.update(len(batch))
     finally:
+        if isinstance(results, Generator):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that it was left early is the caller's own will
+                results.close()
         if progress is not None:
             progress.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import closing
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -204,15 +205,16 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
         caller = type(self).__name__
         results: list[Any] = []
         all_errors: dict[int, str] = {}
-        stream = map_batches(self._apply_batch, records, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller)
-        for start, batch, part in stream:
-            failed = {
-                start + index: (label_of(record), str(result.error))
-                for index, (record, result) in enumerate(zip(batch, part, strict=True))
-                if isinstance(result, LesionImage) and result.error is not None
-            }
-            all_errors |= raise_or_list(caller, self.on_error, failed)
-            results.extend(part)
+        work = map_batches(self._apply_batch, records, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller)
+        with closing(work) as stream:
+            for start, batch, part in stream:
+                failed = {
+                    start + index: (label_of(record), str(result.error))
+                    for index, (record, result) in enumerate(zip(batch, part, strict=True))
+                    if isinstance(result, LesionImage) and result.error is not None
+                }
+                all_errors |= raise_or_list(caller, self.on_error, failed)
+                results.extend(part)
         if self.on_error == "nan":
             self.errors_ = all_errors
         return records, results

@@ -7,6 +7,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -213,8 +214,9 @@ def segment_files(
     folder.mkdir(parents=True, exist_ok=True)
     positions, records, errors = split_readable(images)
     worker = _SegmentToFiles(segmenter, folder)
-    for start, _, texts in map_batches(worker, records, n_jobs=n_jobs, verbose=verbose, desc="segment"):
-        errors |= {positions[start + index]: text for index, text in enumerate(texts) if text}
+    with closing(map_batches(worker, records, n_jobs=n_jobs, verbose=verbose, desc="segment")) as stream:
+        for start, _, texts in stream:
+            errors |= {positions[start + index]: text for index, text in enumerate(texts) if text}
     masks = [
         None if errors.get(index, NO_LESION) != NO_LESION else str(folder / f"{image.stem}{MASK_SUFFIX}.png")
         for index, image in enumerate(images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -250,18 +251,19 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         results: list[Any] = []
         empty: list[int] = []
         all_errors: dict[int, str] = {}
-        stream = map_batches(
+        work = map_batches(
             runner, records, batch_size=self.batch_size, n_jobs=self.n_jobs, verbose=int(self.verbose), desc="images"
         )
-        for start, batch, outcomes in stream:
-            failed = {}
-            for index, (record, (result, is_empty)) in enumerate(zip(batch, outcomes, strict=True)):
-                if isinstance(result, LesionImage) and result.error is not None:
-                    failed[start + index] = (label_of(record), result.error)
-                elif is_empty:
-                    empty.append(start + index)
-                results.append(result)
-            all_errors |= raise_or_list(caller, self.on_error, failed)
+        with closing(work) as stream:
+            for start, batch, outcomes in stream:
+                failed = {}
+                for index, (record, (result, is_empty)) in enumerate(zip(batch, outcomes, strict=True)):
+                    if isinstance(result, LesionImage) and result.error is not None:
+                        failed[start + index] = (label_of(record), result.error)
+                    elif is_empty:
+                        empty.append(start + index)
+                    results.append(result)
+                all_errors |= raise_or_list(caller, self.on_error, failed)
         if self.on_error == "nan":
             self.errors_, self.empty_ = all_errors, empty
         names = [str(records[index].name or f"X[{index}]") for index in empty]

@@ -40,6 +40,7 @@ from skinseg import (
     make_lesion_pipeline,
 )
 from skinseg.base import BaseSegmenter
+from skinseg.datasets import make_lesions
 from skinseg.exceptions import EmptyMaskWarning, ImageBatchError
 
 
@@ -211,7 +212,8 @@ def test_global_pandas_output(files):
     assert flat[:-1].get_feature_names_out()[0] == "asymmetry_shape"
 
 
-def test_a_learning_segmenter_takes_masks_as_y(lesions):
+def test_a_learning_segmenter_takes_masks_as_y():
+    lesions = make_lesions(16, random_state=1, min_side=64, max_side=96, difficulty="easy", tone=0.1)
     segmenter = BrightnessSegmenter().fit(lesions.images, lesions.masks)
     assert segmenter.score(lesions.images, lesions.masks) > 0.5
     probabilities = segmenter.predict_proba(lesions.images)
@@ -333,6 +335,22 @@ def test_bad_images_in_a_batch(files, lesions, broken_files):
     assert list(pipe["lesion"].errors_) == [3]
     alone = pipe["lesion"].transform([broken_files / "cut.jpg"])
     assert alone.shape == (1, len(ABCDFeaturizer().get_feature_names_out()))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_an_error_in_a_worker_leaves_everything_as_it_was(files, broken_files, backend):
+    import cv2
+
+    before = cv2.getNumThreads()
+    X = [broken_files / "cut.jpg", *files, *files]
+    steps = [("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())]
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        pipe = BatchedPipeline(steps, batch_size=2, n_jobs=2).fit(X)
+        with pytest.raises(ImageBatchError, match="cut short"):
+            pipe.transform(X)  # joblib's warning of cancelled tasks would be an error here
+        table = pipe.set_params(on_error="nan").transform(X)
+    np.testing.assert_array_equal(table[1:17], BatchedPipeline(steps).fit_transform(files))
+    assert cv2.getNumThreads() == before
 
 
 def test_a_foreign_step_that_fails_on_one_image(files):
