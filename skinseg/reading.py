@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +52,17 @@ class Header(NamedTuple):
     format: str
 
 
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Ignore Pillow's warnings; not in other threads, for the filters belong to the whole process."""
+    if threading.current_thread() is threading.main_thread():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    else:
+        yield
+
+
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         data = Path(path).read_bytes()
@@ -66,9 +80,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
 def _open(path: str | os.PathLike[str], source: object, max_pixels: int | None) -> tuple[Image.Image, Header]:
     """Read the header by Pillow, which decodes nothing yet."""
     try:
-        with warnings.catch_warnings():
-            # our own limit comes below; odd metadata is no reason to refuse the pixels
-            warnings.simplefilter("ignore")
+        with _without_warnings():  # our own limit comes below; odd metadata is no reason to refuse the pixels
             image = Image.open(source)  # type: ignore[arg-type]
             orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1) or 1)
     except UnidentifiedImageError:
@@ -161,8 +173,7 @@ def _decode(path: str | os.PathLike[str], data: bytes, flags: int, mode: str, ma
         if pixels is not None:
             return _orient(pixels, header.orientation)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _without_warnings():
             return np.ascontiguousarray(_decode_by_pillow(image, mode))
     except Exception as error:  # Pillow's plugins raise nearly everything on damaged data
         reason = f"the image is damaged or cut short ({error}); copy or download it again"

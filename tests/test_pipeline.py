@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import joblib
 import numpy as np
@@ -341,7 +342,7 @@ def test_bad_images_in_a_batch(files, lesions, broken_files):
 def test_an_error_in_a_worker_leaves_everything_as_it_was(files, broken_files, backend):
     import cv2
 
-    before = cv2.getNumThreads()
+    before, filters = cv2.getNumThreads(), list(warnings.filters)
     X = [broken_files / "cut.jpg", *files, *files]
     steps = [("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())]
     with joblib.parallel_config(backend=backend, n_jobs=2):
@@ -351,6 +352,7 @@ def test_an_error_in_a_worker_leaves_everything_as_it_was(files, broken_files, b
         table = pipe.set_params(on_error="nan").transform(X)
     np.testing.assert_array_equal(table[1:17], BatchedPipeline(steps).fit_transform(files))
     assert cv2.getNumThreads() == before
+    assert warnings.filters == filters
 
 
 def test_a_foreign_step_that_fails_on_one_image(files):
