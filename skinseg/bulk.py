@@ -57,6 +57,8 @@ def find_images(items: Iterable[str | os.PathLike[str]]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for item in items:
+        if not str(item):
+            raise ValueError("the name of an image is empty; give files, folders or patterns")
         path = Path(item)
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if _is_image_file(p))

@@ -246,9 +246,10 @@ def _positive_class(target: np.ndarray, pos_label: str | None, column: str) -> A
 def _check_counts(data: Bunch, folds: int, column: str) -> None:
     labels, counts = np.unique(data.target, return_counts=True)
     if counts.min() < folds:
+        label = labels.tolist()[counts.argmin()]
         raise ValueError(
-            f"the class {labels[counts.argmin()]!r} of {column!r} has {counts.min()} images, fewer than the {folds} "
-            "folds; use fewer folds"
+            f"the class {label!r} of {column!r} has {counts.min()} image(s) that can be read, fewer than the {folds} "
+            "folds; add images of it, or use fewer folds (at least 2)"
         )
 
 

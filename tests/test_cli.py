@@ -203,6 +203,7 @@ def test_train_leaves_bad_files_out_and_says_so(lesion_files, broken_files, tmp_
     ("args", "words"),
     [
         (["segment", "{out}", "--out", "{out}/o"], "no image files in this folder"),
+        (["segment", "", "--out", "{out}/o"], "the name of an image is empty"),
         (["segment", "{out}/*.jpg", "--out", "{out}/o"], "no file fits this pattern"),
         (["segment", "{folder}/images", "--out", "{out}/o", "--segmenter", "magic"], "'magic' is neither a segmenter"),
         (["segment", "{folder}/images"], "Missing option '--out'"),
