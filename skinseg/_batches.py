@@ -60,8 +60,8 @@ class DeferredImage(LesionImage):
     def _plane(self, plane: str) -> np.ndarray | None:
         return self.load()._plane(plane)
 
-    def _in_origin(self, plane: str, shape: tuple[int, ...]) -> bool:
-        return self._source._in_origin(plane, shape)
+    def _in_origin(self, plane: str, shape: tuple[int, ...], *, from_file: bool = False) -> bool:
+        return self._source._in_origin(plane, shape, from_file=from_file)
 
     def with_(self, **changes: Any) -> LesionImage:
         return DeferredImage(self._source.with_(**changes), self._steps)

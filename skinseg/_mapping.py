@@ -262,7 +262,7 @@ class ResultCache:
 
     def __init__(self, memory: Any) -> None:
         location = str(memory) if hasattr(memory, "__fspath__") else memory
-        self._call = None if location is None else check_memory(location).cache(_remember, ignore=["value"])
+        self._call = None if location is None else check_memory(location).cache(_remember, ignore=["value"], verbose=0)
 
     @property
     def active(self) -> bool:

@@ -211,7 +211,7 @@ class LesionImage:
             return source, in_origin
         values = read_mask(source)
         try:
-            return values, self._in_origin(plane, values.shape)
+            return values, self._in_origin(plane, values.shape, from_file=True)
         except ValueError as error:
             raise ImageReadError(source, str(error)) from None
 
@@ -237,13 +237,18 @@ class LesionImage:
         values, in_origin = self._read_plane(plane)
         return values if in_origin else self.geometry.to_origin(values)
 
-    def _in_origin(self, plane: str, shape: tuple[int, ...]) -> bool:
-        """Tell by its size whether a plane is in the frame of the origin or of the image."""
+    def _in_origin(self, plane: str, shape: tuple[int, ...], *, from_file: bool = False) -> bool:
+        """Tell by its size whether a plane is in the frame of the origin or of the image.
+
+        Where both have the same size (a crop that was enlarged), files and
+        reference masks are of the origin: they come from the user. What a step
+        writes is of the image.
+        """
         geometry = self.geometry
+        if shape == geometry.origin and (from_file or plane == "reference_mask" or shape != geometry.shape):
+            return True
         if shape == geometry.shape:
             return geometry.is_origin
-        if shape == geometry.origin:
-            return True
         sizes = f"{geometry.shape}" + ("" if geometry.is_origin else f" nor of its origin {geometry.origin}")
         turned = (
             f" (the file has EXIF orientation {geometry.orientation}: the mask was drawn on the image as stored, "

@@ -61,13 +61,15 @@ def object_array(items: Sequence[Any]) -> np.ndarray:
     return result
 
 
-def nested_estimators(model: Any) -> list[Any]:
+def nested_estimators(model: Any, stop: type | None = None) -> list[Any]:
     """List an estimator and all estimators that it holds, fitted parts included.
 
     Parameters
     ----------
     model : estimator
         Such as a fitted pipeline.
+    stop : type, default=None
+        A class into whose instances the search does not go.
 
     Returns
     -------
@@ -85,7 +87,8 @@ def nested_estimators(model: Any) -> list[Any]:
             waiting.extend(item)
         elif hasattr(item, "get_params"):
             found.append(item)
-            waiting.extend(vars(item).values())
+            if stop is None or not isinstance(item, stop):
+                waiting.extend(vars(item).values())
     return found
 
 
@@ -562,7 +565,9 @@ class BaseFeaturizer(ImageEstimator):
             if isinstance(result, LesionImage):
                 continue  # failed
             table[index] = result
-            if np.isnan(result).all():
-                empty.append(str(records[index].name or f"X[{index}]"))
+            record = records[index]
+            # a lesion may be there, and too small for the features asked for
+            if np.isnan(result).all() and not (record.has("mask") and np.any(record.mask)):
+                empty.append(str(record.name or f"X[{index}]"))
         warn_of_empty_masks(type(self).__name__, empty, len(records), "their features are NaN")
         return table

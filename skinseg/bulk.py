@@ -163,7 +163,7 @@ class _SegmentToFiles:
         return [self._one(record) for record in batch]
 
     def _one(self, record: LesionImage) -> str:
-        result = transform_batch(self.segmenter, [record])[0]
+        result = _quietly(transform_batch, self.segmenter, [record])[0]
         if result.error is not None:
             return str(result.error)
         mask = result.origin_plane("mask")
@@ -341,7 +341,8 @@ def predict_files(
 
 def lesion_parts(model: Any) -> list[BatchedPipeline]:
     """List the image steps of a model, as they were given and as they were fitted."""
-    return [part for part in nested_estimators(model) if isinstance(part, BatchedPipeline)]
+    found = nested_estimators(model, stop=BatchedPipeline)  # not those that serve another as a segmenter
+    return [part for part in found if isinstance(part, BatchedPipeline)]
 
 
 def clinical_columns(model: Any) -> list[str]:
@@ -421,7 +422,9 @@ def _decide(
         for position, label in enumerate(classes):
             table[f"probability_{label}"] = probabilities[:, position]
         chosen = np.argmax(np.nan_to_num(probabilities, nan=-1), axis=1)
-    return table.assign(decision=[classes[pick] if ok else None for pick, ok in zip(chosen, known, strict=True)])
+    decisions = [classes[pick] if ok else None for pick, ok in zip(chosen, known, strict=True)]
+    # object, or whole numbers would be written as 1.0 in a table with an image that failed
+    return table.assign(decision=pd.Series(decisions, dtype=object))
 
 
 def _row_errors(pipe: BatchedPipeline, positions: Sequence[int]) -> dict[int, str]:

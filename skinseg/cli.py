@@ -65,7 +65,10 @@ _segmenter = click.option(
 
 
 def _make_segmenter(name: str) -> Any:
+    from sklearn.frozen import FrozenEstimator
+
     import skinseg
+    from skinseg.base import nested_estimators
 
     if name in _SEGMENTERS:
         return getattr(skinseg, _SEGMENTERS[name])()
@@ -77,7 +80,10 @@ def _make_segmenter(name: str) -> Any:
     model = skinseg.load(name)
     if not (hasattr(model, "transform") and hasattr(model, "predict")):
         raise click.BadParameter(f"{name} holds no segmenter but a {type(model).__name__}", param_hint="--segmenter")
-    return model
+    for part in nested_estimators(model):
+        if hasattr(part, "on_error"):
+            part.on_error = "nan"  # what fails is listed at the end
+    return FrozenEstimator(model)  # it is fitted, and stays as it was saved
 
 
 def _check_out(path: Path, suffixes: tuple[str, ...]) -> Path:
@@ -201,7 +207,13 @@ def features(
     "--sensitivity", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True,
     help="Sensitivity for which the threshold of the decision is chosen, on out-of-fold probabilities.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of folds, model and intervals.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Seed of folds, model and intervals.",
+)
 @_jobs
 @_quiet
 def train(table: Path, out: Path, **options: Any) -> None:
@@ -282,7 +294,7 @@ def predict(
     help="Folder to write to.",
 )  # fmt: skip
 @click.option("--samples", type=click.IntRange(20), default=160, show_default=True, help="Number of synthetic images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed.")
 @_jobs
 @_quiet
 def demo(out: Path, samples: int, seed: int, jobs: int | None, quiet: bool) -> None:

@@ -238,7 +238,7 @@ def check_masks(
             checked = Path(mask) if isinstance(mask, os.PathLike) else as_mask(mask, allow_float=allow_float)
             if images is not None:
                 shape = read_header(checked).shape if isinstance(checked, Path) else checked.shape
-                images[index]._in_origin("mask", shape)
+                images[index]._in_origin("mask", shape)  # raises where it fits neither
             result.append(checked)
         except (ValueError, TypeError) as error:
             name = images[index].name if images is not None else None

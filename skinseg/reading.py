@@ -172,6 +172,8 @@ def _decode(path: str | os.PathLike[str], data: bytes, flags: int, mode: str, ma
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is not None:
             return _orient(pixels, header.orientation)
+    if header.mode == "F":
+        raise ImageReadError(path, "the file holds floating point values; save it with 8 or 16 bits a channel")
     try:
         with _without_warnings():
             return np.ascontiguousarray(_decode_by_pillow(image, mode))
@@ -183,8 +185,6 @@ def _decode(path: str | os.PathLike[str], data: bytes, flags: int, mode: str, ma
 def _decode_by_pillow(image: Image.Image, mode: str) -> np.ndarray:
     image.load()  # turns TIFF files upright and takes their orientation away; others are turned here
     image = ImageOps.exif_transpose(image)
-    if image.mode == "F":
-        raise ValueError("it holds floating point values, save it with 8 or 16 bits a channel")
     if image.mode.startswith("I"):  # Pillow's own conversion clips 16 bits to 255 instead of scaling
         gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return gray if mode == "L" else np.repeat(gray[..., None], 3, axis=-1)
@@ -252,9 +252,18 @@ def read_mask(path: str | os.PathLike[str], *, max_pixels: int | None = None) ->
     Raises
     ------
     ImageReadError
-        If the file cannot be read.
+        If the file cannot be read, or holds other values.
     """
-    gray = _decode(path, _read_bytes(path), cv2.IMREAD_GRAYSCALE, "L", max_pixels)
-    if gray.max() <= 1:
+    gray = _decode(path, _read_bytes(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, "L", max_pixels)
+    high = int(gray.max())
+    if high > 255:  # 16 bits of which all are used
+        gray = (gray >> 8).astype(np.uint8)
+    if high <= 1:
         return as_mask(gray)
+    if high <= 127:
+        raise ImageReadError(
+            path,
+            f"the largest value of this mask is {high}; a mask file holds 0 and 255 (or 0 and 1), convert a label "
+            "image with (labels == label) * 255",
+        )
     return gray > 127

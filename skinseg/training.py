@@ -18,7 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedGroupKFold, cross_val_predict
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, get_tags
 
 from .bulk import lesion_parts, split_readable
 from .datasets import load_lesion_table
@@ -27,7 +27,7 @@ from .exceptions import EmptyMaskWarning, InvalidImagesError
 from .images import LesionImage, check_images, check_masks
 from .metrics import jaccard_score
 from .persistence import save
-from .pipeline import make_lesion_pipeline
+from .pipeline import BatchedPipeline, make_lesion_pipeline
 
 __all__ = ["make_classifier", "make_sampler", "train_from_table"]
 
@@ -255,7 +255,7 @@ def _check_counts(data: Bunch, folds: int, column: str) -> None:
 
 def _measure_ahead(pipe: Any, data: Bunch, echo: Echo) -> None:
     """Fill the cache where no step learns, and tell what was not found."""
-    (part,) = lesion_parts(pipe)
+    part = lesion_parts(pipe)[0]
     lesion = clone(part).fit(data.records, data.target)
     lesion.transform(data.records)
     part.set_params(verbose=0)
@@ -271,14 +271,24 @@ def _report_outlines(pipe: Any, data: Bunch, jobs: int | None, seed: int, echo: 
     """Score the outlines against the masks; only those of a segmenter that has not learnt from them."""
     fitted = next(part for part in lesion_parts(pipe) if hasattr(part, "steps_"))
     segmenter = fitted.named_steps_["segmenter"]
+    learnt = get_tags(segmenter).requires_fit and not isinstance(segmenter, FrozenEstimator)
     known = [record for record in data.records if record.has("reference_mask")]
-    if segmenter.__sklearn_tags__().requires_fit or not known:
+    if learnt or not known:
         return
-    predicted = segmenter.set_params(n_jobs=jobs).predict([_without_reference(record) for record in known])
-    scores = jaccard_score([record.origin_plane("reference_mask") for record in known], predicted, average=None)
-    segmenter.set_params(n_jobs=None)
+    alone = BatchedPipeline([("segmenter", FrozenEstimator(segmenter))], n_jobs=jobs, on_error="nan").fit(known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyMaskWarning)
+        predicted = alone.predict([_without_reference(record) for record in known])
+    pairs = [
+        (record.origin_plane("reference_mask"), mask)
+        for record, mask in zip(known, predicted, strict=True)
+        if mask is not None
+    ]
+    if not pairs:
+        return
+    scores = jaccard_score(*zip(*pairs, strict=True), average=None)
     echo(
-        f"Jaccard index of the outlines: {bootstrap_interval(np.mean, scores, random_state=seed)} ({len(known)} masks)"
+        f"Jaccard index of the outlines: {bootstrap_interval(np.mean, scores, random_state=seed)} ({len(pairs)} masks)"
     )
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
 import skinseg
 from skinseg.cli import main
@@ -78,6 +80,29 @@ def test_segment_with_a_model_file(lesion_files, tmp_path):
     run("segment", lesion_files / "images" / "a00.png", "--segmenter", path, "--out", tmp_path / "out", "-q")
     expected = skinseg.ThresholdSegmenter("li").predict([lesion_files / "images" / "a00.png"])[0]
     np.testing.assert_array_equal(skinseg.read_mask(tmp_path / "out" / "a00_segmentation.png"), expected)
+
+
+def test_pipelines_and_frozen_segmenters_as_model_files(lesion_files, broken_files, tmp_path):
+    segmenter = skinseg.ThresholdSegmenter()
+    steps = [("r", skinseg.ImageResizer(128)), ("s", segmenter)]
+    images = [skinseg.read_image(lesion_files / "images" / "a00.png")]
+    models = {
+        "pipeline": Pipeline(steps).fit(images),
+        "batched": skinseg.BatchedPipeline(steps).fit(images),
+        "frozen": FrozenEstimator(segmenter),
+    }
+    for name, model in models.items():
+        path = skinseg.save(model, tmp_path / f"{name}.skops")
+        for command, out in (("segment", tmp_path / name), ("features", tmp_path / "f.csv")):
+            text = run(command, broken_files, "--out", out, "--segmenter", path, "-q", code=1)
+            assert "1 of 4 images" in text
+            assert sum("cut short" in line for line in text.splitlines()) == 1
+        args = ["--target-column", "target", "--mask-column", "mask", "--folds", 2, "--segmenter", path]
+        text = run("train", lesion_files / "lesions.csv", *args, "--out", tmp_path / "m.skops", "-q")
+        assert "Jaccard index of the outlines: " in text
+        assert "(16 masks)" in text
+        run("predict", broken_files, "--model", tmp_path / "m.skops", "--out", tmp_path / "p.csv", "-q", code=1)
+        assert pd.read_csv(tmp_path / "p.csv", dtype=str)["decision"].dropna().isin(["0", "1"]).all()
 
 
 def test_features(lesion_files, tmp_path):

@@ -104,6 +104,10 @@ def test_a_plane_of_the_origin_is_not_taken_for_one_of_the_crop(image, mask):
     """The crop is brought to the size of the origin, so that sizes alone cannot tell."""
     record = LesionImage(image, reference_mask=mask).crop(0, 0, 15, 20).resize((30, 40))
     np.testing.assert_array_equal(record.reference_mask[::2, ::2], mask[:15, :20])
+    given_later = record.with_(reference_mask=None).with_(reference_mask=mask)
+    np.testing.assert_array_equal(given_later.reference_mask, record.reference_mask)
+    written = record.with_(mask=record.reference_mask)  # by a step: in the frame of the image
+    np.testing.assert_array_equal(written.mask, record.reference_mask)
 
 
 def test_masks_of_another_size_are_refused(image):

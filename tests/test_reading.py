@@ -148,6 +148,20 @@ def test_mask_files(tmp_path, on):
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
 
 
+def test_mask_files_of_16_bits(tmp_path):
+    mask = np.eye(9, dtype=bool)
+    for on in (1, 255, 65535):
+        cv2.imwrite(str(tmp_path / "m.png"), mask.astype(np.uint16) * on)
+        np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
+
+
+@pytest.mark.parametrize("on", [2, 100])
+def test_mask_files_with_other_values_are_not_read_as_empty(tmp_path, on):
+    cv2.imwrite(str(tmp_path / "m.png"), np.eye(9, dtype=np.uint8) * on)
+    with pytest.raises(ImageReadError, match=f"largest value of this mask is {on}; a mask file holds 0 and 255"):
+        read_mask(tmp_path / "m.png")
+
+
 def test_mask_file_of_a_palette_and_of_one_bit(tmp_path):
     mask = np.eye(9, dtype=bool)
     Image.fromarray(mask).save(tmp_path / "bit.png")

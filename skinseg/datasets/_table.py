@@ -93,14 +93,15 @@ def load_lesion_table(
     >>> folder.cleanup()
     """
     path = Path(path)
-    frame = _read(path, list(missing_values))
+    names = [column for column in (image_column, mask_column, group_column) if column is not None]
+    frame = _read(path, list(missing_values), names)
     wanted = {"image": image_column, "mask": mask_column, "target": target_column, "group": group_column}
     absent = [f"{column!r} ({role})" for role, column in wanted.items() if column is not None and column not in frame]
     absent += [f"{column!r} (where)" for column in (where or {}) if column not in frame]
     if absent:
         raise ValueError(f"{path} has no column {', '.join(absent)}; its columns are {list(map(str, frame.columns))}")
     for column, value in (where or {}).items():
-        frame = frame[frame[column].astype(str) == str(value)]
+        frame = frame[_equals(frame[column], value)]
     if frame.empty:
         raise ValueError(f"{path} has no row{f' with {dict(where)}' if where else ''}")
     frame = frame.reset_index(drop=True)
@@ -125,16 +126,26 @@ def load_lesion_table(
     )
 
 
-def _read(path: Path, missing_values: list[str]) -> pd.DataFrame:
+def _read(path: Path, missing_values: list[str], names: list[str]) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"{path}: the table does not exist; check the path and the working folder")
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path).replace(missing_values, pd.NA)
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        return pd.read_csv(path, sep=separator, na_values=missing_values, low_memory=False)
+        text = dict.fromkeys(names, str)  # an id may begin with zeros
+        return pd.read_csv(path, sep=separator, na_values=missing_values, dtype=text, low_memory=False)
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def _equals(column: pd.Series, value: Any) -> pd.Series:
+    """Compare cells with a value that may come from a command line: as text, or as numbers where both are."""
+    same = column.astype(str) == str(value)
+    try:
+        return same | (pd.to_numeric(column, errors="coerce") == float(value))
+    except (TypeError, ValueError):
+        return same
 
 
 def _fill_groups(column: pd.Series) -> np.ndarray:

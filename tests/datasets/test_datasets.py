@@ -259,6 +259,14 @@ def test_table_rows_and_missing_cells(tmp_path):
     assert len(load_lesion_table(path, where={"y": 1}).images) == 2
 
 
+def test_ids_keep_their_zeros_and_numbers_are_found(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("image,group,m\n0024306,007,1\n0024310,,0\n0024311,008,\n")
+    data = load_lesion_table(path, group_column="group", where={"m": "1"})
+    assert [image.name for image in data.images] == ["0024306"]
+    assert data.groups.tolist() == ["007"]
+
+
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
