@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import cv2
 import joblib
 import numpy as np
 
@@ -14,6 +13,7 @@ from .exceptions import ImageReadError
 from .geometry import Geometry
 from .masks import as_mask, resize_mask
 from .reading import read_header, read_image, read_mask
+from .resampling import resize_image
 
 __all__ = ["LesionImage"]
 
@@ -350,10 +350,9 @@ class LesionImage:
         shape = (int(shape[0]), int(shape[1]))
         if shape == self.shape:
             return self
-        image = self.image
-        shrinks = shape[0] * shape[1] < image.shape[0] * image.shape[1]
-        resized = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return self._reframed(resized, self.geometry.resize(shape), lambda plane: resize_mask(plane, shape))
+        return self._reframed(
+            resize_image(self.image, shape), self.geometry.resize(shape), lambda plane: resize_mask(plane, shape)
+        )
 
     def crop(self, top: int, left: int, height: int, width: int) -> LesionImage:
         """Copy a part of the record, masks and geometry in step.

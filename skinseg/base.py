@@ -20,7 +20,7 @@ from ._mapping import StepCache, fail, hash_of, label_of, map_batches, raise_or_
 from ._version import __version__
 from .exceptions import VersionMismatchWarning
 from .images import LesionImage, check_images, check_masks, is_label_sequence
-from .masks import COMPONENT_CHOICES, clean_mask, overlap_counts, resize_mask
+from .masks import COMPONENT_CHOICES, FALLBACK_CHOICES, clean_mask, overlap_counts, resize_mask
 
 __all__ = [
     "EXECUTION_PARAMETERS",
@@ -339,6 +339,9 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         a fraction of the longer side, in [0, 1].
     component : {"central", "largest", "all"}, default="central"
         Which connected component to keep.
+    closing : float, default=0.0
+        Diameter of a morphological closing that fills notches of the outline,
+        as a fraction of the longer side, in [0, 1].
     fill_holes : bool, default=True
         Fill what the outline encloses.
     margin : float, default=0.0
@@ -349,6 +352,9 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
     min_area : float, default=0.0
         Smallest area of a lesion, as a fraction of the image, in [0, 1];
         below it the mask is empty.
+    fallback : {"empty", "disc"}, default="empty"
+        What is answered where nothing is found: an empty mask, or a disc in
+        the middle with an eighth of the area of the image.
     memory : str, path-like or joblib.Memory, default=None
         Folder in which raw masks are kept, one an image and setting, under a
         key of content (arrays) or of path, size and time of change (files).
@@ -362,14 +368,16 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         **ImageEstimator._parameter_constraints,
         "opening": [_FRACTION],
         "component": [StrOptions(set(COMPONENT_CHOICES))],
+        "closing": [_FRACTION],
         "fill_holes": ["boolean"],
         "margin": [_FRACTION],
         "smoothing": [_FRACTION],
         "min_area": [_FRACTION],
+        "fallback": [StrOptions(set(FALLBACK_CHOICES))],
         "memory": [str, HasMethods(["cache"]), HasMethods(["__fspath__"]), None],
     }
     _POST_PROCESSING: ClassVar[tuple[str, ...]] = (
-        "opening", "component", "fill_holes", "margin", "smoothing", "min_area",
+        "opening", "component", "closing", "fill_holes", "margin", "smoothing", "min_area", "fallback",
     )  # fmt: skip
     _not_in_key: ClassVar[frozenset[str]] = EXECUTION_PARAMETERS.union(_POST_PROCESSING)
     _gives_probabilities: ClassVar[bool] = False  # whether `_segment` gives probabilities, not masks
@@ -381,29 +389,37 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         return tags
 
     @abstractmethod
-    def _segment(self, record: LesionImage) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    def _segment(self, record: LesionImage) -> Any:
         """Outline the lesion of one loaded record.
 
         Returns
         -------
-        ndarray, or tuple of two ndarray
+        ndarray, or tuple of (ndarray, ndarray or None[, float])
             bool mask, or float probabilities, of the size of the record or of
-            a smaller copy of it (which is resized back); a second array is the
-            valid field of view that was found, bool, of the same size.
+            a smaller copy of it (which is resized back). In a tuple a second
+            array is the valid field of view that was found, bool, of the same
+            size, and a number the confidence of the outline in [0, 1].
         """
+
+    def _cut(self, probability: np.ndarray) -> float:
+        """Give the probability from which on a pixel is lesion."""
+        return 0.5
 
     def _apply_one(self, record: LesionImage, cache: StepCache) -> LesionImage:
         record, result = cache.call(self._segment, record)
-        raw, field = result if isinstance(result, tuple) else (result, record.field)
+        raw, field, confidence = (*result, None, None)[:3] if isinstance(result, tuple) else (result, None, None)
+        field = record.field if field is None else field
         probability = None
         if raw.dtype != bool:
             probability = resize_mask(raw.astype(np.float32), record.shape)
-            raw = raw >= 0.5
+            raw = raw >= self._cut(raw)
         if field is not None:
             field = resize_mask(field, raw.shape)
-        mask = clean_mask(raw, field=field, **{name: getattr(self, name) for name in self._POST_PROCESSING})
+        settings = {name: getattr(self, name) for name in self._POST_PROCESSING if hasattr(self, name)}
+        mask = clean_mask(raw, field=field, **settings)
         found = {} if field is None or record.has("field") else {"field": resize_mask(field, record.shape)}
-        return record.with_(mask=resize_mask(mask, record.shape), probability=probability, **found)
+        mask = resize_mask(mask, record.shape)
+        return record.with_(mask=mask, probability=probability, confidence=confidence, **found)
 
     def _outlined(self, X: Any) -> list[LesionImage]:
         records, results = self._map(X)

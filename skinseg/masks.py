@@ -10,9 +10,20 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-__all__ = ["OverlapCounts", "as_mask", "clean_mask", "largest_component", "overlap_counts", "resize_mask"]
+from .resampling import resize_image
+
+__all__ = [
+    "OverlapCounts",
+    "as_mask",
+    "clean_mask",
+    "jaccard_cut",
+    "largest_component",
+    "overlap_counts",
+    "resize_mask",
+]
 
 COMPONENT_CHOICES = ("central", "largest", "all")
+FALLBACK_CHOICES = ("empty", "disc")
 
 
 def as_mask(mask: np.ndarray, *, allow_float: bool = False) -> np.ndarray:
@@ -95,14 +106,11 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     array([[1, 1, 0, 0],
            [1, 1, 0, 0]])
     """
-    height, width = shape
-    if mask.shape == (height, width):
+    if mask.shape == tuple(shape):
         return mask
-    shrinks = height * width < mask.shape[0] * mask.shape[1]
-    values = cv2.resize(
-        mask.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    return values >= 0.5 if mask.dtype == bool else values
+    if mask.dtype == bool:
+        return resize_image(mask.view(np.uint8) * np.uint8(255), shape) > 127
+    return resize_image(mask.astype(np.float32, copy=False), shape)
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
@@ -156,10 +164,12 @@ def clean_mask(
     field: np.ndarray | None = None,
     opening: float = 0.0,
     component: str = "central",
+    closing: float = 0.0,
     fill_holes: bool = True,
     margin: float = 0.0,
     smoothing: float = 0.0,
     min_area: float = 0.0,
+    fallback: str = "empty",
 ) -> np.ndarray:
     """Turn a raw mask into one outline: the post-processing of every segmenter.
 
@@ -177,6 +187,9 @@ def clean_mask(
     component : {"central", "largest", "all"}, default="central"
         Which connected component to keep: the one nearest to the middle for
         its size and not cut by the frame, the largest, or all.
+    closing : float, default=0.0
+        Diameter of a morphological closing that fills notches of the outline,
+        as a fraction of the longer side of the image, in [0, 1].
     fill_holes : bool, default=True
         Fill what the outline encloses.
     margin : float, default=0.0
@@ -188,11 +201,15 @@ def clean_mask(
     min_area : float, default=0.0
         A result with less than this fraction of the area of the image becomes
         empty, in [0, 1].
+    fallback : {"empty", "disc"}, default="empty"
+        What is answered where nothing is left: an empty mask, or a disc in the
+        middle with an eighth of the area of the image, about the mean share of
+        a lesion.
 
     Returns
     -------
     ndarray of shape (H, W), bool
-        The clean mask; empty where nothing is left.
+        The clean mask; empty where nothing is left and no fallback is asked.
 
     Examples
     --------
@@ -207,28 +224,103 @@ def clean_mask(
     """
     side = max(mask.shape)
     result = np.ascontiguousarray(mask if field is None else mask & field)
-    diameter = round(opening * side)
-    if diameter > 1 and result.any():
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
-        opened = cv2.morphologyEx(result.view(np.uint8), cv2.MORPH_OPEN, kernel) > 0
-        result = opened if opened.any() else result  # a lesion thinner than the opening is kept
+    opened = _morph(result, cv2.MORPH_OPEN, opening * side)
+    result = opened if opened.any() else result  # a lesion thinner than the opening is kept
     if component == "central":
         result = _central_component(result, field)
     elif component == "largest":
         result = largest_component(result)
+    result = _morph(result, cv2.MORPH_CLOSE, closing * side)
     if fill_holes:
         contours, _ = cv2.findContours(result.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         result = cv2.drawContours(np.zeros(mask.shape, np.uint8), contours, -1, 1, cv2.FILLED) > 0
     if margin > 0 and result.any():
-        distance = cv2.distanceTransform((~result).view(np.uint8), cv2.DIST_L2, 5)
-        result = distance <= margin * np.sqrt(result.sum() / np.pi)
+        result = _distance_to(result) <= margin * np.sqrt(result.sum() / np.pi)
     if smoothing > 0 and result.any():
-        result = cv2.GaussianBlur(result.astype(np.float32), (0, 0), smoothing * side) >= 0.5
+        result = cv2.GaussianBlur(result.view(np.uint8) * np.uint8(255), (0, 0), smoothing * side) > 127
     if field is not None:
         result = result & field
     if result.sum() < min_area * result.size:
         result = np.zeros(mask.shape, bool)
+    if fallback == "disc" and not result.any():
+        result = _disc(mask.shape, field)
     return result
+
+
+def _distance_to(mask: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the nearest one of a mask that is not empty."""
+    return cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 5)
+
+
+def _morph(mask: np.ndarray, operation: int, diameter: float) -> np.ndarray:
+    """Open or close a mask by a disc; the edge of the image neither cuts the mask nor draws it to itself."""
+    if round(diameter) < 2 or not mask.any():
+        return mask
+    border = int(np.ceil(diameter / 2)) + 1 if operation == cv2.MORPH_CLOSE else 0
+    wide = cv2.copyMakeBorder(mask.view(np.uint8), border, border, border, border, cv2.BORDER_CONSTANT, value=0)
+    if diameter < 32:
+        size = round(diameter)
+        wide = cv2.morphologyEx(wide, operation, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    else:  # by distances, whose cost does not grow with the diameter
+        first = operation == cv2.MORPH_CLOSE
+        for outward in (first, not first):
+            distance = cv2.distanceTransform(1 - wide if outward else wide, cv2.DIST_L2, 5)
+            wide = ((distance <= diameter / 2) if outward else (distance > diameter / 2)).view(np.uint8)
+            if not wide.any():
+                break
+    return wide[border : border + mask.shape[0], border : border + mask.shape[1]] > 0
+
+
+def _disc(shape: tuple[int, ...], field: np.ndarray | None) -> np.ndarray:
+    """Draw a disc in the middle of an image, inside of its field as far as there is one."""
+    y = np.arange(shape[0])[:, None] - (shape[0] - 1) / 2
+    x = np.arange(shape[1])[None] - (shape[1] - 1) / 2
+    disc = y**2 + x**2 <= max(shape[0] * shape[1] / (8 * np.pi), 0.5)
+    return disc & field if field is not None and (disc & field).any() else disc
+
+
+def jaccard_cut(probability: np.ndarray) -> tuple[float, float]:
+    """Find where to cut a map of probabilities for the largest Jaccard index to be expected.
+
+    With probabilities that are right, the mask of the n most probable pixels
+    is expected to overlap the lesion by the sum of their probabilities, and
+    the union to be n plus the sum of the others; the ratio of the two is
+    largest at a cut below one half, the lower the less certain the map is.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (H, W), floating
+        Probability of lesion, in [0, 1].
+
+    Returns
+    -------
+    cut : float
+        The mask is where the probability is at least this; above 1 where all
+        of it is 0.
+    expected : float
+        The Jaccard index expected of it, in [0, 1].
+
+    References
+    ----------
+    Z. Lipton, C. Elkan, B. Naryanaswamy, "Optimal thresholding of classifiers
+    to maximize F1 measure", ECML PKDD 2014, 225-239 (the same for F1, of which
+    the Jaccard index is a function).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinseg.masks import jaccard_cut
+    >>> cut, expected = jaccard_cut(np.array([[0.0, 0.1, 0.4, 0.9]]))
+    >>> round(cut, 2), round(expected, 3)
+    (0.4, 0.619)
+    """
+    ordered = np.sort(probability, axis=None)[::-1].astype(np.float64)
+    total = np.cumsum(ordered)
+    if total[-1] <= 0:
+        return 2.0, 0.0
+    ratio = total / (np.arange(1, len(ordered) + 1) + total[-1] - total)
+    best = int(np.argmax(ratio))
+    return float(ordered[best]), float(ratio[best])
 
 
 class OverlapCounts(NamedTuple):

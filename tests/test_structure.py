@@ -12,12 +12,12 @@ import skinseg
 ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
-    {"exceptions", "_version", "_files"},
+    {"exceptions", "_version", "_files", "_docs", "resampling"},
     {"masks"},
     {"geometry", "reading"},
     {"_record"},
     {"images"},
-    {"field", "synthesis", "_mapping"},
+    {"field", "artifacts", "synthesis", "_mapping"},
     {"base"},
     {"metrics", "_batches", "clinical"},
     {"segmentation", "preprocessing", "features", "datasets"},
