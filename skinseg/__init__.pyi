@@ -1,3 +1,4 @@
+from . import artifacts as artifacts
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import exceptions as exceptions
@@ -6,6 +7,7 @@ from . import field as field
 from . import masks as masks
 from . import metrics as metrics
 from . import preprocessing as preprocessing
+from . import resampling as resampling
 from . import segmentation as segmentation
 from . import synthesis as synthesis
 from . import testing as testing
@@ -21,6 +23,17 @@ from .persistence import load as load
 from .persistence import save as save
 from .pipeline import BatchedPipeline as BatchedPipeline
 from .pipeline import make_lesion_pipeline as make_lesion_pipeline
+from .preprocessing import ColorConstancy as ColorConstancy
+from .preprocessing import ContrastEqualizer as ContrastEqualizer
+from .preprocessing import FrameCropper as FrameCropper
+from .preprocessing import HairRemover as HairRemover
+from .preprocessing import IlluminationCorrector as IlluminationCorrector
 from .preprocessing import ImageResizer as ImageResizer
+from .segmentation import ChanVeseSegmenter as ChanVeseSegmenter
+from .segmentation import EnsembleSegmenter as EnsembleSegmenter
+from .segmentation import GrabCutSegmenter as GrabCutSegmenter
+from .segmentation import KMeansSegmenter as KMeansSegmenter
 from .segmentation import ReferenceSegmenter as ReferenceSegmenter
+from .segmentation import SaliencySegmenter as SaliencySegmenter
+from .segmentation import SuperpixelSegmenter as SuperpixelSegmenter
 from .segmentation import ThresholdSegmenter as ThresholdSegmenter

@@ -14,7 +14,24 @@ CASES = [
 
 def test_the_estimators_are_found():
     names = [name for name, _ in all_estimators()]
-    assert names == ["ABCDFeaturizer", "BatchedPipeline", "ImageResizer", "ReferenceSegmenter", "ThresholdSegmenter"]
+    assert names == [
+        "ABCDFeaturizer",
+        "BatchedPipeline",
+        "ChanVeseSegmenter",
+        "ColorConstancy",
+        "ContrastEqualizer",
+        "EnsembleSegmenter",
+        "FrameCropper",
+        "GrabCutSegmenter",
+        "HairRemover",
+        "IlluminationCorrector",
+        "ImageResizer",
+        "KMeansSegmenter",
+        "ReferenceSegmenter",
+        "SaliencySegmenter",
+        "SuperpixelSegmenter",
+        "ThresholdSegmenter",
+    ]
 
 
 @pytest.mark.parametrize(("estimator", "check"), CASES)

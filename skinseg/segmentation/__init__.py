@@ -1,6 +1,26 @@
 """Segmenters: image in, outline of the lesion out."""
 
+from ._chan_vese import ChanVeseSegmenter, segment_chan_vese
+from ._ensemble import EnsembleSegmenter
+from ._grabcut import GrabCutSegmenter, segment_grabcut
+from ._kmeans import KMeansSegmenter, segment_kmeans
 from ._reference import ReferenceSegmenter
+from ._saliency import SaliencySegmenter, lesion_saliency
+from ._superpixel import SuperpixelSegmenter
 from ._threshold import ThresholdSegmenter, segment_threshold
 
-__all__ = ["ReferenceSegmenter", "ThresholdSegmenter", "segment_threshold"]
+__all__ = [
+    "ChanVeseSegmenter",
+    "EnsembleSegmenter",
+    "GrabCutSegmenter",
+    "KMeansSegmenter",
+    "ReferenceSegmenter",
+    "SaliencySegmenter",
+    "SuperpixelSegmenter",
+    "ThresholdSegmenter",
+    "lesion_saliency",
+    "segment_chan_vese",
+    "segment_grabcut",
+    "segment_kmeans",
+    "segment_threshold",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import cv2
@@ -10,14 +10,15 @@ import numpy as np
 from skimage import filters
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..base import BaseSegmenter
-from ..field import flatten_shading, valid_field
+from .._docs import fill_doc
+from ..field import flatten_shading
 from ..images import LesionImage
-from ..masks import resize_mask
+from ._scene import ClassicalSegmenter, Scene
 
-__all__ = ["ThresholdSegmenter", "segment_threshold"]
+__all__ = ["ThresholdSegmenter", "find_threshold", "segment_threshold", "threshold_scene"]
 
-CHANNELS = ("blue", "blue-green", "green", "lightness", "red")
+_RGB = ("red", "green", "blue")
+CHANNELS = (*_RGB, "blue_green", "lightness", "yellowness", "component", "contrast")
 _OF_HISTOGRAM = {
     "isodata": filters.threshold_isodata,
     "minimum": filters.threshold_minimum,
@@ -29,40 +30,124 @@ _OF_VALUES = {
     "mean": filters.threshold_mean,
     "triangle": filters.threshold_triangle,
 }
-METHODS = tuple(sorted({**_OF_HISTOGRAM, **_OF_VALUES}))
+METHODS = tuple(sorted({**_OF_HISTOGRAM, **_OF_VALUES, "multi_otsu": None}))
+_SAMPLE = 4096  # values that stand for a weighted histogram
 
 
-def _channel(image: np.ndarray, channel: str) -> np.ndarray:
-    """Give one gray channel, uint8, in which lesions are darker than skin."""
+def _scaled(values: np.ndarray, scene: Scene) -> np.ndarray:
+    """Bring a float channel to 0..255 by its range over what is valid."""
+    low, high = np.percentile(values[scene.valid], (0.5, 99.5))
+    return np.clip((values - low) * (255 / max(high - low, 1e-6)), 0, 255)
+
+
+def _dark_in_the_middle(values: np.ndarray, scene: Scene) -> np.ndarray:
+    """Turn a channel over if the middle is brighter than the rest: in b* lesions may be either."""
+    weight = scene.centrality(0.2) * scene.valid
+    middle = float((weight * values).sum() / weight.sum())
+    return values if middle <= float(values[scene.valid].mean()) else -values
+
+
+def _channel(scene: Scene, channel: str) -> np.ndarray:
+    """Give one gray channel, 0 to 255, in which lesions are darker than skin."""
+    if channel in _RGB:
+        return np.ascontiguousarray(scene.quiet[..., _RGB.index(channel)])
+    if channel == "blue_green":
+        return cv2.addWeighted(scene.quiet[..., 1], 0.5, scene.quiet[..., 2], 0.5, 0)
     if channel == "lightness":
-        return cv2.cvtColor(image, cv2.COLOR_RGB2LAB)[..., 0]
-    if channel == "blue-green":
-        return cv2.addWeighted(image[..., 1], 0.5, image[..., 2], 0.5, 0)
-    return np.ascontiguousarray(image[..., ("red", "green", "blue").index(channel)])
+        return scene.lab[..., 0] * np.float32(2.55)
+    if channel == "yellowness":
+        return _scaled(_dark_in_the_middle(scene.lab[..., 2], scene), scene)
+    if channel == "component":
+        pixels = scene.lab[scene.valid]
+        axis = np.linalg.eigh(np.cov(pixels.T))[1][:, -1].astype(np.float32)
+        return _scaled(_dark_in_the_middle(scene.lab @ axis, scene), scene)
+    difference = scene.lab - scene.skin_color
+    return _scaled(-np.sqrt(np.einsum("ijk,ijk->ij", difference, difference)), scene)
 
 
-def _threshold(values: np.ndarray, method: str) -> float:
-    if method in _OF_VALUES:
-        return float(_OF_VALUES[method](values))
-    counts = np.bincount(values, minlength=256).astype(np.float64)
+def _histogram(levels: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    return np.bincount(levels, weights=weight, minlength=256).astype(np.float64)
+
+
+def find_threshold(counts: np.ndarray, method: str) -> float:
+    """Find the threshold of a histogram of 256 gray levels.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (256,), floating
+        Pixels, or sums of weights, at each level; more than one is above 0.
+    method : {"isodata", "li", "mean", "minimum", "multi_otsu", "otsu", "triangle", "yen"}
+        The function of that name in `skimage.filters`; "multi_otsu" is the
+        upper of two thresholds between three classes.
+
+    Returns
+    -------
+    float
+        The threshold; levels up to it are the darker class.
+    """
     used = np.flatnonzero(counts)
     levels = np.arange(used[0], used[-1] + 1)
+    histogram = counts[levels], levels.astype(np.float64)
     try:
-        threshold = _OF_HISTOGRAM[method](hist=(counts[levels], levels.astype(np.float64)))
-    except RuntimeError:  # "minimum" wants two maxima; Otsu's threshold lies between what there is
-        threshold = filters.threshold_otsu(hist=(counts[levels], levels.astype(np.float64)))
-    return float(np.atleast_1d(threshold)[0])
+        if method in _OF_VALUES:  # these take values: a sample of the same histogram
+            number = np.rint(counts * (_SAMPLE / counts.sum())).astype(np.intp)
+            number[used[[0, -1]]] = np.maximum(number[used[[0, -1]]], 1)
+            return float(_OF_VALUES[method](np.repeat(np.arange(256, dtype=np.uint8), number)))
+        if method == "multi_otsu":
+            return float(filters.threshold_multiotsu(classes=3, hist=histogram)[-1])
+        return float(np.atleast_1d(_OF_HISTOGRAM[method](hist=histogram))[0])
+    except (RuntimeError, ValueError):  # "minimum" wants two maxima, "multi_otsu" three levels
+        return float(filters.threshold_otsu(hist=histogram))
 
 
+def threshold_scene(
+    scene: Scene,
+    *,
+    method: str = "otsu",
+    channel: str = "blue",
+    offset: float = 0.15,
+    centering: float | None = 0.3,
+    flatten: bool = True,
+) -> np.ndarray:
+    """Give what is darker than a threshold in a scene that is not blank; parameters as in `segment_threshold`."""
+    gray = _channel(scene, channel)
+    valid = scene.valid
+    weight = None if centering is None else scene.centrality(centering)[valid]
+    levels = gray[valid] if gray.dtype == np.uint8 else _to_levels(gray[valid])
+    if levels.min() == levels.max():
+        return np.zeros(scene.shape, bool)
+    if flatten:
+        first = find_threshold(_histogram(levels, weight), "otsu")
+        gray = flatten_shading(gray, valid & (gray > first))
+        levels = _to_levels(gray[valid])
+        if levels.min() == levels.max():
+            return np.zeros(scene.shape, bool)
+    threshold = find_threshold(_histogram(levels, weight), method)
+    plain = _histogram(levels, None)
+    plain[: int(threshold) + 1] = 0
+    if plain.any():  # the median of what is brighter
+        skin = int(np.searchsorted(np.cumsum(plain), plain.sum() / 2))
+        threshold += offset * (skin - threshold)
+    mask: np.ndarray = (gray <= threshold) & valid
+    return mask
+
+
+def _to_levels(gray: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(gray), 0, 255).astype(np.uint8)
+
+
+@fill_doc()
 def segment_threshold(
     image: np.ndarray,
     *,
     method: str = "otsu",
-    channel: str = "blue-green",
-    offset: float = 0.25,
-    closing: float = 0.025,
-    blur: float = 0.008,
+    channel: str = "blue",
+    offset: float = 0.15,
+    centering: float | None = 0.3,
     flatten: bool = True,
+    hair_width: float = 0.025,
+    blur: float = 0.008,
+    exclude_foreign: bool = True,
     field: np.ndarray | None = None,
 ) -> np.ndarray:
     """Outline what is darker than a threshold, without post-processing.
@@ -71,28 +156,27 @@ def segment_threshold(
     ----------
     image : ndarray of shape (H, W, 3), uint8
         The image, RGB; about 200 to 500 pixels a side are enough.
-    method : {"isodata", "li", "mean", "minimum", "otsu", "triangle", "yen"}, default="otsu"
+    method : {"isodata", "li", "mean", "minimum", "multi_otsu", "otsu", "triangle", "yen"}, default="otsu"
         How the threshold is found, by the function of that name in
-        `skimage.filters`.
-    channel : {"blue", "blue-green", "green", "lightness", "red"}, default="blue-green"
-        What is compared with the threshold; melanin absorbs blue most, and the
-        mean of blue and green is less noisy than blue alone.
-    offset : float, default=0.25
+        `skimage.filters`; "multi_otsu" is the upper of two.
+    channel : {"blue", "blue_green", "component", "contrast", "green", "lightness", "red", "yellowness"}, \
+            default="blue"
+        What is compared with the threshold. Melanin absorbs blue most.
+        "component" is the first principal component of CIELAB, "yellowness"
+        its b*, "contrast" the distance in CIELAB to the skin at the periphery.
+    offset : float, default=0.15
         Moves the threshold towards the median of the skin by this fraction of
         the way, in [-1, 1]: outlines drawn by experts lie outside of a plain
         threshold.
-    closing : float, default=0.025
-        Diameter of a gray-value closing that takes dark hairs out before the
-        threshold, as a fraction of the longer side, in [0, 1].
-    blur : float, default=0.008
-        Standard deviation of a Gaussian blur before the threshold, as a
-        fraction of the longer side, in [0, 1].
+    centering : float or None, default=0.3
+        Width of a Gaussian around the middle by which pixels count in the
+        histogram, as a fraction of the longer side, above 0; None to count
+        all alike. Lesions are in the middle, shadows and rulers are not.
     flatten : bool, default=True
         Whether uneven light is taken out before the threshold, by a
         polynomial of second order fitted to the skin.
-    field : ndarray of shape (H, W), bool, default=None
-        Valid field of view: histogram and result are limited to it; found by
-        `skinseg.field.valid_field` if None.
+    %(scene)s
+    %(field)s
 
     Returns
     -------
@@ -110,95 +194,52 @@ def segment_threshold(
     >>> from skinseg.segmentation import segment_threshold
     >>> image = np.full((64, 64, 3), 200, dtype=np.uint8)
     >>> image[20:44, 20:44] = 90
-    >>> mask = segment_threshold(image, closing=0, blur=0)
+    >>> mask = segment_threshold(image, hair_width=0, blur=0)
     >>> int(mask.sum()) == 24 * 24
     True
     """
-    side = max(image.shape[:2])
-    field = valid_field(image) if field is None else field
-    gray = _channel(image, channel)
-    diameter = round(closing * side)
-    if diameter > 1:
-        gray = cv2.morphologyEx(
-            gray, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
-        )
-    if blur > 0:
-        gray = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), blur * side)
-    values = _to_levels(gray)[field]
-    if values.size == 0 or values.min() == values.max():
-        return np.zeros(image.shape[:2], bool)
-    if flatten:
-        gray = flatten_shading(gray, field & (gray > _threshold(values, "otsu")))
-        values = _to_levels(gray)[field]
-        if values.min() == values.max():
-            return np.zeros(image.shape[:2], bool)
-    threshold = _threshold(values, method)
-    skin = values[values > threshold]
-    if skin.size:
-        threshold += offset * (float(np.median(skin)) - threshold)
-    return (gray <= threshold) & field
+    scene = Scene(image, field, hair_width=hair_width, blur=blur, exclude_foreign=exclude_foreign)
+    if scene.is_blank:
+        return np.zeros(scene.shape, bool)
+    return threshold_scene(scene, method=method, channel=channel, offset=offset, centering=centering, flatten=flatten)
 
 
-def _to_levels(gray: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(gray), 0, 255).astype(np.uint8)
-
-
-class ThresholdSegmenter(BaseSegmenter):
+@fill_doc(working_size=192, opening=0.045, closing=0.08, margin=0.05, smoothing=0.01, min_area=0.001)
+class ThresholdSegmenter(ClassicalSegmenter):
     """Outline the lesion by one threshold on one channel.
 
     Nothing is learnt. The image is brought to a working size, black frame and
-    corners are left out, dark hairs are closed and uneven light is flattened;
-    what is darker than the threshold is cleaned to one outline.
+    corners, stickers and ink are left out, dark hairs are closed and uneven
+    light is flattened; what is darker than the threshold is cleaned to one
+    outline.
 
     Parameters
     ----------
-    method : {"isodata", "li", "mean", "minimum", "otsu", "triangle", "yen"}, default="otsu"
+    method : {"isodata", "li", "mean", "minimum", "multi_otsu", "otsu", "triangle", "yen"}, default="otsu"
         How the threshold is found, by the function of that name in
-        `skimage.filters`.
-    channel : {"blue", "blue-green", "green", "lightness", "red"}, default="blue-green"
-        What is compared with the threshold.
-    offset : float, default=0.25
+        `skimage.filters`; "multi_otsu" is the upper of two.
+    channel : {"blue", "blue_green", "component", "contrast", "green", "lightness", "red", "yellowness"}, \
+            default="blue"
+        What is compared with the threshold. Melanin absorbs blue most.
+        "component" is the first principal component of CIELAB, "yellowness"
+        its b*, "contrast" the distance in CIELAB to the skin at the periphery.
+    offset : float, default=0.15
         Moves the threshold towards the median of the skin by this fraction of
         the way, in [-1, 1].
-    closing : float, default=0.025
-        Diameter of the closing that takes dark hairs out, as a fraction of the
-        longer side, in [0, 1].
-    blur : float, default=0.008
-        Standard deviation of the blur before the threshold, as a fraction of
-        the longer side, in [0, 1].
+    centering : float or None, default=0.3
+        Width of a Gaussian around the middle by which pixels count in the
+        histogram, as a fraction of the longer side, above 0; None to count
+        all alike.
     flatten : bool, default=True
         Whether uneven light is taken out before the threshold.
-    working_size : int, default=192
-        Longer side, in pixels, of the copy that is segmented, at least 16; the
-        outline is brought back to the size of the image.
-    opening : float, default=0.045
-        Diameter of a morphological opening of the mask, as a fraction of the
-        longer side, in [0, 1].
-    component : {"central", "largest", "all"}, default="central"
-        Which connected component to keep.
-    fill_holes : bool, default=True
-        Fill what the outline encloses.
-    margin : float, default=0.05
-        Grow the outline by this fraction of the lesion's radius, in [0, 1].
-    smoothing : float, default=0.01
-        Width of the Gaussian that smooths the outline, as a fraction of the
-        longer side, in [0, 1].
-    min_area : float, default=0.001
-        Smallest area of a lesion, as a fraction of the image, in [0, 1].
-    memory : str, path-like or joblib.Memory, default=None
-        Folder in which raw masks are kept, one an image and setting.
-    n_jobs : int, default=None
-        Number of workers, as in joblib.
-    verbose : int, default=0
-        Show a progress bar if above 0.
-    on_error : {"raise", "nan"}, default="raise"
-        Whether an image that cannot be decoded stops the batch, or is left out
-        and listed in ``errors_``.
+    %(scene)s
+    %(working_size)s
+    %(post_processing)s
+    %(execution)s
 
     Attributes
     ----------
-    errors_ : dict of int to str
-        With ``on_error="nan"``, the images that failed in the last call.
+    %(errors_)s
 
     See Also
     --------
@@ -220,69 +261,57 @@ class ThresholdSegmenter(BaseSegmenter):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseSegmenter._parameter_constraints,
+        **ClassicalSegmenter._parameter_constraints,
         "method": [StrOptions(set(METHODS))],
         "channel": [StrOptions(set(CHANNELS))],
         "offset": [Interval(Real, -1, 1, closed="both")],
-        "closing": [Interval(Real, 0, 1, closed="both")],
-        "blur": [Interval(Real, 0, 1, closed="both")],
+        "centering": [Interval(Real, 0, None, closed="neither"), None],
         "flatten": ["boolean"],
-        "working_size": [Interval(Integral, 16, None, closed="left")],
     }
 
     def __init__(
         self,
         method: str = "otsu",
         *,
-        channel: str = "blue-green",
-        offset: float = 0.25,
-        closing: float = 0.025,
-        blur: float = 0.008,
+        channel: str = "blue",
+        offset: float = 0.15,
+        centering: float | None = 0.3,
         flatten: bool = True,
+        hair_width: float = 0.025,
+        blur: float = 0.008,
+        exclude_foreign: bool = True,
         working_size: int = 192,
         opening: float = 0.045,
         component: str = "central",
+        closing: float = 0.08,
         fill_holes: bool = True,
         margin: float = 0.05,
         smoothing: float = 0.01,
         min_area: float = 0.001,
+        fallback: str = "empty",
         memory: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
         on_error: str = "raise",
     ) -> None:
+        super().__init__(
+            hair_width=hair_width, blur=blur, exclude_foreign=exclude_foreign, working_size=working_size,
+            opening=opening, component=component, closing=closing, fill_holes=fill_holes, margin=margin,
+            smoothing=smoothing, min_area=min_area, fallback=fallback, memory=memory, n_jobs=n_jobs, verbose=verbose,
+            on_error=on_error,
+        )  # fmt: skip
         self.method = method
         self.channel = channel
         self.offset = offset
-        self.closing = closing
-        self.blur = blur
+        self.centering = centering
         self.flatten = flatten
-        self.working_size = working_size
-        self.opening = opening
-        self.component = component
-        self.fill_holes = fill_holes
-        self.margin = margin
-        self.smoothing = smoothing
-        self.min_area = min_area
-        self.memory = memory
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.on_error = on_error
 
-    def _segment(self, record: LesionImage) -> tuple[np.ndarray, np.ndarray]:
-        scale = min(1.0, self.working_size / max(record.shape))
-        shape = max(1, round(record.shape[0] * scale)), max(1, round(record.shape[1] * scale))
-        image = cv2.resize(record.image, shape[::-1], interpolation=cv2.INTER_AREA) if scale < 1 else record.image
-        field = record.field
-        field = valid_field(image) if field is None else resize_mask(field, shape)
-        mask = segment_threshold(
-            image,
+    def _outline(self, scene: Scene, record: LesionImage) -> np.ndarray:
+        return threshold_scene(
+            scene,
             method=self.method,
             channel=self.channel,
             offset=self.offset,
-            closing=self.closing,
-            blur=self.blur,
+            centering=self.centering,
             flatten=self.flatten,
-            field=field,
         )
-        return mask, field

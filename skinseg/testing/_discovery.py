@@ -14,6 +14,18 @@ import skinseg
 __all__ = ["all_estimators", "make_instances"]
 
 
+# settings to check beside, or in place of, the defaults
+_SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
+    "ABCDFeaturizer": ({}, {"segmenter": skinseg.ThresholdSegmenter(), "groups": ("border", "color")}),
+    "ChanVeseSegmenter": ({}, {"start": "mask"}),
+    "ColorConstancy": ({}, {"method": "gray_edge", "p": float("inf"), "sigma": 2, "gamma": 2.2}),
+    "FrameCropper": ({}, {"mode": "field"}),
+    "GrabCutSegmenter": ({}, {"start": "mask"}),
+    "HairRemover": ({}, {"method": "dullrazor"}),
+    "SuperpixelSegmenter": ({"n_segments": 60, "max_iter": 5, "random_state": 0},),
+}
+
+
 def all_estimators() -> list[tuple[str, type]]:
     """List the public estimators of skinseg.
 
@@ -43,7 +55,7 @@ def _is_public_estimator(name: str, item: Any) -> bool:
         and item.__module__.startswith("skinseg.")
         and not inspect.isabstract(item)
         and not name.startswith(("_", "Base"))
-        and name not in ("ImageEstimator", "ImageTransformer", "SkinsegEstimator")
+        and name not in ("ClassicalSegmenter", "ImageEstimator", "ImageTransformer", "SkinsegEstimator")
     )
 
 
@@ -61,12 +73,15 @@ def make_instances(estimator: type) -> list[Any]:
         One or more.
     """
     name = estimator.__name__
-    if name == "ABCDFeaturizer":
-        return [estimator(), estimator(skinseg.ThresholdSegmenter(), groups=("border", "color"))]
     if name == "BatchedPipeline":
         segmenter = skinseg.ThresholdSegmenter()
         return [
             estimator([("resizer", skinseg.ImageResizer(48)), ("segmenter", segmenter)], batch_size=2),
             estimator([("segmenter", segmenter), ("featurizer", skinseg.ABCDFeaturizer())], batch_size=3),
         ]
-    return [estimator()]
+    if name == "EnsembleSegmenter":
+        learns = skinseg.SuperpixelSegmenter(60, max_iter=5, random_state=0)
+        members = [("otsu", skinseg.ThresholdSegmenter()), ("learns", learns)]
+        return [estimator(), estimator(members, voting="soft", weights=[1, 2])]
+    settings = _SETTINGS.get(name, ({},))
+    return [estimator(**setting) for setting in settings]
