@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 NOTICE = "Research software, no medical device: no result is a diagnosis."
-_SEGMENTERS = {"threshold": "ThresholdSegmenter"}
+_SEGMENTERS = {
+    "threshold": "ThresholdSegmenter",
+    "kmeans": "KMeansSegmenter",
+    "chan-vese": "ChanVeseSegmenter",
+    "grabcut": "GrabCutSegmenter",
+    "saliency": "SaliencySegmenter",
+    "ensemble": "EnsembleSegmenter",
+    "superpixel": "SuperpixelSegmenter",
+}
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -64,20 +72,29 @@ _segmenter = click.option(
 )  # fmt: skip
 
 
-def _make_segmenter(name: str) -> Any:
+def _make_segmenter(name: str, *, learns: bool = False) -> Any:
     from sklearn.frozen import FrozenEstimator
+    from sklearn.utils import get_tags
 
     import skinseg
     from skinseg.base import nested_estimators
+    from skinseg.pipeline import outlining_part
 
     if name in _SEGMENTERS:
-        return getattr(skinseg, _SEGMENTERS[name])()
+        segmenter = getattr(skinseg, _SEGMENTERS[name])()
+        if learns or not get_tags(segmenter).requires_fit:
+            return segmenter
+        raise click.BadParameter(
+            f"{name!r} learns from expert masks and is not trained; make a model with `skinseg train TABLE --segmenter "
+            f"{name} --mask-column COLUMN ... --out MODEL` and give that: --segmenter MODEL",
+            param_hint="--segmenter",
+        )
     if not Path(name).is_file():
         known = ", ".join(_SEGMENTERS)
         raise click.BadParameter(
             f"{name!r} is neither a segmenter ({known}) nor a model file", param_hint="--segmenter"
         )
-    model = skinseg.load(name)
+    model = outlining_part(skinseg.load(name))
     if not (hasattr(model, "transform") and hasattr(model, "predict")):
         raise click.BadParameter(f"{name} holds no segmenter but a {type(model).__name__}", param_hint="--segmenter")
     for part in nested_estimators(model):
@@ -225,7 +242,7 @@ def train(table: Path, out: Path, **options: Any) -> None:
     from .training import train_from_table
 
     _check_out(out, (".skops",))
-    segmenter = _make_segmenter(options.pop("segmenter"))
+    segmenter = _make_segmenter(options.pop("segmenter"), learns=True)
     where = dict(_parse_where(text) for text in options.pop("where"))
     metadata = _split(options.pop("metadata_columns"))
     train_from_table(

@@ -259,7 +259,7 @@ def _morph(mask: np.ndarray, operation: int, diameter: float) -> np.ndarray:
     border = int(np.ceil(diameter / 2)) + 1 if operation == cv2.MORPH_CLOSE else 0
     wide = cv2.copyMakeBorder(mask.view(np.uint8), border, border, border, border, cv2.BORDER_CONSTANT, value=0)
     if diameter < 32:
-        size = round(diameter)
+        size = 2 * round((diameter - 1) / 2) + 1  # one of an even size would shift the mask
         wide = cv2.morphologyEx(wide, operation, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
     else:  # by distances, whose cost does not grow with the diameter
         first = operation == cv2.MORPH_CLOSE

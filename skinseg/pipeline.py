@@ -23,14 +23,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._batches import BatchRunner, DeferredImage, is_passthrough
 from ._mapping import label_of, map_batches, raise_or_list, warn_of_empty_masks
-from .base import SkinsegEstimator, mean_jaccard, object_array
+from .base import SkinsegEstimator, mean_jaccard, nested_estimators, object_array
 from .clinical import image_and_reference_columns, image_columns, make_clinical_transformer, make_scaler
 from .features import ABCDFeaturizer
 from .images import LesionImage, check_images, check_masks
 from .preprocessing import ImageResizer
 from .segmentation import ThresholdSegmenter
 
-__all__ = ["BatchedPipeline", "make_lesion_pipeline"]
+__all__ = ["BatchedPipeline", "make_lesion_pipeline", "outlining_part"]
 
 
 def _final_has(method: str) -> Any:
@@ -391,6 +391,33 @@ def _lesion_columns(segmenter: Any) -> Any:
     learns = hasattr(segmenter, "__sklearn_tags__") and get_tags(segmenter).requires_fit
     frozen = isinstance(segmenter, FrozenEstimator)
     return image_and_reference_columns if reads or (learns and not frozen) else image_columns
+
+
+def outlining_part(model: Any) -> Any:
+    """Take the part of a fitted pipeline that outlines lesions: its image steps up to ``segmenter``.
+
+    Parameters
+    ----------
+    model : estimator
+        Such as a pipeline of `make_lesion_pipeline`.
+
+    Returns
+    -------
+    estimator
+        A fitted `BatchedPipeline` that predicts masks; the model itself where
+        it has no such part.
+    """
+    for part in nested_estimators(model):
+        steps = getattr(part, "steps_", None)
+        if not isinstance(part, BatchedPipeline) or steps is None:
+            continue
+        names = [name for name, _ in steps]
+        if "segmenter" in names[:-1]:
+            kept = steps[: names.index("segmenter") + 1]
+            outliner = BatchedPipeline(kept, batch_size=part.batch_size)
+            outliner.steps_ = kept
+            return outliner
+    return model
 
 
 def make_lesion_pipeline(

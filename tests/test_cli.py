@@ -105,6 +105,24 @@ def test_pipelines_and_frozen_segmenters_as_model_files(lesion_files, broken_fil
         assert pd.read_csv(tmp_path / "p.csv", dtype=str)["decision"].dropna().isin(["0", "1"]).all()
 
 
+def test_superpixels_are_trained_and_outline_from_the_model_file(lesion_files, tmp_path):
+    image = lesion_files / "images" / "a00.png"
+    text = run("segment", image, "--segmenter", "superpixel", "--out", tmp_path / "out", "-q", code=2)
+    assert "learns from expert masks" in text
+    args = ["--target-column", "target", "--mask-column", "mask", "--folds", 2, "--segmenter", "superpixel"]
+    run("train", lesion_files / "lesions.csv", *args, "--out", tmp_path / "m.skops", "-q")
+    run("segment", image, "--segmenter", tmp_path / "m.skops", "--out", tmp_path / "out", "-q")
+    mask = skinseg.read_mask(tmp_path / "out" / "a00_segmentation.png")
+    expected = skinseg.read_mask(lesion_files / "masks" / "a00_segmentation.png")
+    assert skinseg.metrics.jaccard_score([expected], [mask]) > 0.7
+
+
+@pytest.mark.parametrize("name", ["kmeans", "chan-vese", "grabcut", "saliency", "ensemble"])
+def test_segmenters_by_name(name, lesion_files, tmp_path):
+    run("segment", lesion_files / "images" / "a00.png", "--segmenter", name, "--out", tmp_path / "out", "-q")
+    assert skinseg.read_mask(tmp_path / "out" / "a00_segmentation.png").any()
+
+
 def test_features(lesion_files, tmp_path):
     for name in ("f.csv", "f.tsv", "f.parquet"):
         run("features", lesion_files / "images", "--out", tmp_path / name, "-q", "-j", 2)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skinseg.masks import as_mask, clean_mask, overlap_counts, resize_mask
+from skinseg.masks import as_mask, clean_mask, jaccard_cut, overlap_counts, resize_mask
 
 Y, X = np.mgrid[:100, :120]
 
@@ -90,3 +90,78 @@ def test_as_mask_leaves_bool_untouched():
         as_mask(np.zeros(4, bool))
     with pytest.raises(ValueError, match="without NaN"):
         as_mask(np.array([[np.nan]]), allow_float=True)
+
+
+def small_disc(radius=20, shape=(96, 128), center=(48, 64)):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return (y - center[0]) ** 2 + (x - center[1]) ** 2 <= radius**2
+
+
+@pytest.mark.parametrize("side", [128, 1024])  # by a kernel, and by distances
+def test_closing_fills_a_notch_and_leaves_the_rest(side):
+    scale = side // 128
+    mask = small_disc()
+    mask[47:50, 60:] = False
+    mask = np.kron(mask, np.ones((scale, scale), bool))
+    closed = clean_mask(mask, closing=0.08, component="all", fill_holes=False)
+    whole = np.kron(small_disc(), np.ones((scale, scale), bool))
+    assert overlap_counts(whole, closed).jaccard > 0.97
+    assert overlap_counts(whole, clean_mask(mask, closing=0, component="all", fill_holes=False)).jaccard < 0.96
+
+
+@pytest.mark.parametrize("side", [128, 1024])
+def test_closing_and_opening_neither_grow_nor_cut_at_the_edge_of_the_image(side):
+    scale = side // 128
+    mask = np.kron(small_disc(center=(8, 64)), np.ones((scale, scale), bool))
+    assert overlap_counts(mask, clean_mask(mask, closing=0.1)).jaccard > 0.97
+    assert overlap_counts(mask, clean_mask(mask, opening=0.1)).jaccard > 0.97
+
+
+@pytest.mark.parametrize("side", [128, 1024])
+def test_opening_cuts_a_hair_off_at_any_size(side):
+    scale = side // 128
+    mask = small_disc()
+    mask[47:49] = True
+    mask = np.kron(mask, np.ones((scale, scale), bool))
+    whole = np.kron(small_disc(), np.ones((scale, scale), bool))
+    assert overlap_counts(whole, clean_mask(mask, opening=0.06)).jaccard > 0.96
+
+
+def test_fallback_is_a_disc_in_the_middle():
+    empty = np.zeros((60, 80), bool)
+    assert not clean_mask(empty).any()
+    found = clean_mask(empty, fallback="disc")
+    assert found.mean() == pytest.approx(1 / 8, rel=0.05)
+    assert found[30, 40]
+    field = np.zeros((60, 80), bool)
+    field[:, 40:] = True
+    found = clean_mask(empty, field=field, fallback="disc")
+    assert found.any()
+    assert not found[~field].any()
+    assert clean_mask(np.zeros((1, 1), bool), fallback="disc").all()
+    mask = small_disc()
+    np.testing.assert_array_equal(clean_mask(mask, fallback="disc"), clean_mask(mask))
+    speck = np.zeros((60, 80), bool)
+    speck[30, 40] = True
+    assert clean_mask(speck, min_area=0.01, fallback="disc").sum() > 100
+
+
+def test_jaccard_cut_maximizes_the_expected_index():
+    rng = np.random.default_rng(0)
+    probability = rng.random((3, 4)) ** 2
+    cut, expected = jaccard_cut(probability)
+    ratios = {}
+    for value in probability.ravel():
+        inside = probability >= value
+        ratios[value] = probability[inside].sum() / (inside.sum() + probability[~inside].sum())
+    assert expected == pytest.approx(max(ratios.values()))
+    assert cut == max(ratios, key=ratios.get)
+
+
+def test_jaccard_cut_of_certain_and_empty_maps():
+    sure = np.zeros((4, 4), np.float32)
+    sure[:2] = 1
+    assert jaccard_cut(sure) == (1.0, 1.0)
+    cut, expected = jaccard_cut(np.zeros((4, 4), np.float32))
+    assert cut > 1
+    assert expected == 0

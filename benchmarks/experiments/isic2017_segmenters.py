@@ -1,8 +1,8 @@
 """Figures of every segmenter that is no network on ISIC 2017, with preprocessing on and off; masks and a contact sheet.
 
-The table has the columns image, mask, group and split (training, validation); files are relative to it. All settings are
-the defaults, which were chosen on training images. What learns is scored on the training images by 5-fold cross-validation
-(lesions kept together) and on the validation images after learning from all training images.
+The table has the columns image, mask, group and split (training, validation); files are relative to it. All settings
+are the defaults, which were chosen on training images. What learns is scored on the training images by 5-fold
+cross-validation (lesions kept together) and on the validation images after learning from all training images.
 """
 
 import argparse
@@ -137,7 +137,7 @@ def write_masks(folder, data, masks):
         cv2.imwrite(str(folder / f"{path.stem}_segmentation.png"), mask.astype(np.uint8) * 255)
 
 
-def compare_with_official(folder, data, masks, scores):
+def compare_with_official(folder, data, scores):
     """Score the written masks by the challenge's own scorer and print the largest difference of a mean."""
     with tempfile.TemporaryDirectory() as box:
         truth, predicted = Path(box) / "truth", Path(folder)
@@ -202,7 +202,7 @@ def main():
                 folder = options.masks / f"{name.replace(', ', '-').replace(' ', '-')}-{split}"
                 write_masks(folder, data, masks)
                 if options.official:
-                    compare_with_official(folder, data, masks, scores)
+                    compare_with_official(folder, data, scores)
             if options.sheet and split == options.splits[0]:
                 save_sheet(options.sheet, data, masks, scores, 48)
 

@@ -237,10 +237,10 @@ class EnsembleSegmenter(BaseSegmenter, _BaseComposition):
         masks, field = [], small.field
         for (name, member), share in zip(members, shares, strict=True):
             [found] = transform_batch(member, [small])
+            if isinstance(found, LesionImage) and found.error is not None:
+                raise ValueError(f"{name}: {found.error}")
             if not isinstance(found, LesionImage) or found.mask is None:
                 raise TypeError(f"the member {name!r} of EnsembleSegmenter gives no masks, but {found!r}")
-            if found.error is not None:
-                raise ValueError(f"{name}: {found.error}")
             soft = found.probability if self.voting == "soft" else None
             total += np.float32(share) * (found.mask if soft is None else soft)
             masks.append(found.mask)

@@ -10,21 +10,33 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from .._docs import fill_doc
+from ..field import fit_surface
 from ..images import LesionImage
 from ._scene import ClassicalSegmenter, Scene
 from ._threshold import find_threshold, threshold_scene
 
 __all__ = ["SaliencySegmenter", "lesion_saliency", "saliency_scene", "skin_of"]
 
+_ALIKE = 2.5  # skin lies within this many times the median distance of the periphery to its own plane of color
 _STEEPNESS = 4.0  # log-odds between the color of the skin and the outline
 
 
 def skin_of(scene: Scene) -> np.ndarray:
-    """Give a first guess of what is skin: what a threshold leaves, without a rim around the lesion."""
+    """Give a first guess of what is skin: what has the color of the periphery and is not darker than a threshold."""
     lesion = threshold_scene(scene, offset=0.3)
     rim = 2 * max(1, round(0.02 * scene.side)) + 1
-    skin = scene.valid & (cv2.dilate(lesion.view(np.uint8), np.ones((rim, rim), np.uint8)) == 0)
-    return skin if np.count_nonzero(skin) > 0.02 * skin.size else scene.valid & ~lesion
+    lighter = scene.valid & (cv2.dilate(lesion.view(np.uint8), np.ones((rim, rim), np.uint8)) == 0)
+    if np.count_nonzero(lighter) < 0.02 * lighter.size:
+        lighter = scene.valid & ~lesion
+    plane = fit_surface(scene.lab, scene.periphery, degree=1)
+    if plane is None:
+        return lighter
+    departure = scene.lab - plane
+    distance = np.sqrt(np.einsum("ijk,ijk->ij", departure, departure))
+    alike = scene.valid & (distance < _ALIKE * float(np.median(distance[scene.periphery])))
+    skin = alike & lighter
+    # where little is left, the threshold took the skin for the lesion: the lesion is lighter
+    return skin if np.count_nonzero(skin) > 0.25 * np.count_nonzero(alike) else alike
 
 
 def saliency_scene(scene: Scene, *, offset: float = 0.3, centering: float | None = 0.3) -> np.ndarray:

@@ -61,8 +61,8 @@ class Scene:
         self.field = valid_field(image) if field is None else field
         self.valid = self.field & ~find_foreign(image, field=self.field) if exclude_foreign else self.field
         quiet = image
-        diameter = round(hair_width * self.side)
-        if diameter > 1:
+        if hair_width * self.side >= 2:
+            diameter = 2 * round((hair_width * self.side - 1) / 2) + 1  # one of an even size would shift the image
             kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))
             quiet = cv2.morphologyEx(quiet, cv2.MORPH_CLOSE, kernel)
         self.quiet = cv2.GaussianBlur(quiet, (0, 0), blur * self.side) if blur > 0 else quiet
@@ -86,13 +86,18 @@ class Scene:
         return cv2.cvtColor(self.quiet.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
 
     @cached_property
-    def skin_color(self) -> np.ndarray:
-        """CIELAB of the skin: median of the brighter part of what lies along the edge of the field."""
+    def periphery(self) -> np.ndarray:
+        """What lies along the edge of the field, within a tenth of the longer side."""
         width = 2 * max(2, round(0.1 * self.side)) + 1
         inner = cv2.erode(
             self.field.view(np.uint8), np.ones((width, width), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
         )
-        pixels = self.lab[self.valid & (inner == 0)]
+        return self.valid & (inner == 0)
+
+    @cached_property
+    def skin_color(self) -> np.ndarray:
+        """CIELAB of the skin: median of the brighter part of the periphery."""
+        pixels = self.lab[self.periphery]
         if len(pixels) < _MIN_VALID:
             pixels = self.lab[self.valid]
         color: np.ndarray = np.median(pixels[pixels[:, 0] >= np.percentile(pixels[:, 0], 40)], axis=0)
