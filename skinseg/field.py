@@ -125,7 +125,7 @@ def fit_surface(values: np.ndarray, where: np.ndarray, degree: int = 2) -> np.nd
     height, width = where.shape
     if np.count_nonzero(where) < _MIN_FITTED:
         return None
-    # one pixel in step * step: a thousand or so tell as much of a smooth surface as all do
+    # one pixel in step * step: some hundreds tell as much of a smooth surface as all do
     step = max(1, int(np.sqrt(np.count_nonzero(where) / 1000)))
     y, x = np.nonzero(where[::step, ::step])
     if len(y) < _MIN_FITTED:  # where the grid falls through what counts
@@ -133,18 +133,18 @@ def fit_surface(values: np.ndarray, where: np.ndarray, degree: int = 2) -> np.nd
         y, x = np.nonzero(where)
     rows = np.linspace(-1, 1, height) if height > 1 else np.zeros(1)
     columns = np.linspace(-1, 1, width) if width > 1 else np.zeros(1)
-    powers = [(i, j) for i in range(degree + 1) for j in range(degree + 1 - i)]
-    of_rows = np.stack([rows**i for i in range(degree + 1)], axis=1)
-    of_columns = np.stack([columns**i for i in range(degree + 1)], axis=1)
-    design = np.stack([of_rows[y * step, i] * of_columns[x * step, j] for i, j in powers], axis=1)
-    sample = values[::step, ::step][y, x].reshape(len(y), -1)
+    exponents = np.arange(degree + 1)
+    i, j = np.nonzero(np.add.outer(exponents, exponents) <= degree)
+    of_rows, of_columns = rows[:, None] ** exponents, columns[:, None] ** exponents
+    design = of_rows[y * step][:, i] * of_columns[x * step][:, j]
+    sample = values[::step, ::step][y, x].reshape(len(y), -1).astype(np.float64)
     # the normal equations are well conditioned on [-1, 1] for the low degrees of light, and much cheaper
-    solution = np.linalg.lstsq(design.T @ design, design.T @ sample.astype(np.float64), rcond=None)[0]
+    solution = cv2.solve(design.T @ design, design.T @ sample, flags=cv2.DECOMP_SVD)[1]
     surface = np.empty((height, width, sample.shape[1]), np.float32)
     for channel in range(sample.shape[1]):
         coefficients = np.zeros((degree + 1, degree + 1))
-        coefficients[tuple(np.transpose(powers))] = solution[:, channel]
-        surface[..., channel] = of_rows @ coefficients @ of_columns.T
+        coefficients[i, j] = solution[:, channel]
+        surface[..., channel] = (of_rows @ coefficients).astype(np.float32) @ of_columns.T.astype(np.float32)
     return surface.reshape(values.shape)
 
 

@@ -235,7 +235,7 @@ def clean_mask(
         contours, _ = cv2.findContours(result.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         result = cv2.drawContours(np.zeros(mask.shape, np.uint8), contours, -1, 1, cv2.FILLED) > 0
     if margin > 0 and result.any():
-        result = _distance_to(result) <= margin * np.sqrt(result.sum() / np.pi)
+        result = _grow(result, margin * float(np.sqrt(result.sum() / np.pi)))
     if smoothing > 0 and result.any():
         result = cv2.GaussianBlur(result.view(np.uint8) * np.uint8(255), (0, 0), smoothing * side) > 127
     if field is not None:
@@ -247,9 +247,12 @@ def clean_mask(
     return result
 
 
-def _distance_to(mask: np.ndarray) -> np.ndarray:
-    """Distance of each pixel to the nearest one of a mask that is not empty."""
-    return cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 5)
+def _grow(mask: np.ndarray, radius: float) -> np.ndarray:
+    """Dilate a mask that is not empty by a disc."""
+    if radius >= 12:  # by distances, whose cost does not grow with the radius
+        return cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, 5) <= radius
+    reach = np.arange(-int(radius), int(radius) + 1)
+    return cv2.dilate(mask.view(np.uint8), (np.add.outer(reach**2, reach**2) <= radius**2).astype(np.uint8)) > 0
 
 
 def _morph(mask: np.ndarray, operation: int, diameter: float) -> np.ndarray:

@@ -35,11 +35,12 @@ def resize_image(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         return pixels
     if height * width <= shape[0] * shape[1]:
         return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    factor = min(height // shape[0], width // shape[1])
-    if factor >= 2 and height % factor == 0 and width % factor == 0:
-        # averages over whole pixels cost a tenth of those over parts of pixels; the rest is less than a factor of 2
-        pixels = cv2.resize(pixels, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-        return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    most = min(height // shape[0], width // shape[1])
+    for factor in range(most, most // 2, -1):
+        if factor >= 2 and height % factor == 0 and width % factor == 0:
+            # averages over whole pixels cost a tenth of those over parts of pixels; less than a factor of 2 is left
+            pixels = cv2.resize(pixels, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
+            return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
     return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
 
 

@@ -5,7 +5,25 @@ import tempfile
 import cv2
 from skimage.measure import regionprops_table
 
-from skinseg import ABCDFeaturizer, ImageResizer, LesionImage, ThresholdSegmenter, read_image
+from skinseg import (
+    ABCDFeaturizer,
+    ChanVeseSegmenter,
+    ColorConstancy,
+    ContrastEqualizer,
+    EnsembleSegmenter,
+    FrameCropper,
+    GrabCutSegmenter,
+    HairRemover,
+    IlluminationCorrector,
+    ImageResizer,
+    KMeansSegmenter,
+    LesionImage,
+    SaliencySegmenter,
+    SuperpixelSegmenter,
+    ThresholdSegmenter,
+    read_image,
+)
+from skinseg.datasets import make_lesions
 
 from .common import scene, write_files
 
@@ -34,20 +52,40 @@ class Decoding:
         self.read(self.path)
 
 
-class Steps:
-    """Image steps on one array."""
+def _superpixels():
+    lesions = make_lesions(12, random_state=0)
+    return SuperpixelSegmenter(random_state=0).fit(lesions.images, lesions.masks)
 
-    params = (SIDES, ("resize", "threshold", "threshold without flattening"))
+
+STEPS = {
+    "resize": lambda: ImageResizer(200),
+    "crop frame": FrameCropper,
+    "color": ColorConstancy,
+    "illumination": IlluminationCorrector,
+    "hair, tophat": HairRemover,
+    "hair, dullrazor": lambda: HairRemover("dullrazor"),
+    "clahe": ContrastEqualizer,
+    "threshold": ThresholdSegmenter,
+    "threshold without flattening": lambda: ThresholdSegmenter(flatten=False),
+    "saliency": SaliencySegmenter,
+    "kmeans": KMeansSegmenter,
+    "chan-vese": ChanVeseSegmenter,
+    "grabcut": GrabCutSegmenter,
+    "ensemble": EnsembleSegmenter,
+    "superpixels": _superpixels,
+}
+
+
+class Steps:
+    """Image steps on one array; divide by `Decoding` with ``cv2.imread`` at the same size for multiples of it."""
+
+    params = (SIDES, tuple(STEPS))
     param_names = ("side", "step")
 
     def setup(self, side, step):
         image, mask = scene(side)
         self.records = [LesionImage(image, mask)]
-        self.step = {
-            "resize": ImageResizer(200),
-            "threshold": ThresholdSegmenter(),
-            "threshold without flattening": ThresholdSegmenter(flatten=False),
-        }[step]
+        self.step = STEPS[step]()
 
     def time_transform(self, side, step):
         self.step.transform(self.records)

@@ -117,7 +117,8 @@ def threshold_scene(
     if levels.min() == levels.max():
         return np.zeros(scene.shape, bool)
     if flatten:
-        first = find_threshold(_histogram(levels, weight), "otsu")
+        sparse = None if weight is None else weight[::3]  # a third of the pixels is enough for a first guess
+        first = find_threshold(_histogram(levels[::3], sparse), "otsu")
         gray = flatten_shading(gray, valid & (gray > first))
         levels = _to_levels(gray[valid])
         if levels.min() == levels.max():
@@ -204,7 +205,7 @@ def segment_threshold(
     return threshold_scene(scene, method=method, channel=channel, offset=offset, centering=centering, flatten=flatten)
 
 
-@fill_doc(working_size=192, opening=0.045, closing=0.08, margin=0.05, smoothing=0.01, min_area=0.001)
+@fill_doc(working_size=160, opening=0.045, closing=0.08, margin=0.05, smoothing=0.01, min_area=0.001)
 class ThresholdSegmenter(ClassicalSegmenter):
     """Outline the lesion by one threshold on one channel.
 
@@ -280,7 +281,7 @@ class ThresholdSegmenter(ClassicalSegmenter):
         hair_width: float = 0.025,
         blur: float = 0.008,
         exclude_foreign: bool = True,
-        working_size: int = 192,
+        working_size: int = 160,
         opening: float = 0.045,
         component: str = "central",
         closing: float = 0.08,
