@@ -34,6 +34,20 @@ def test_a_sticker_is_found_and_not_taken_for_the_lesion(color):
     assert overlap_counts(LESION, mask).jaccard > 0.8
 
 
+def test_the_middle_of_a_sticker_belongs_to_it():
+    distance = np.hypot(Y - 40, X - 225)
+    image = scene((distance < 40, STICKERS["blue"]), (distance < 18, (150, 110, 90)))
+    assert find_foreign(image)[distance < 38].mean() > 0.95
+
+
+def test_a_ring_of_ink_around_the_lesion_is_not_filled():
+    distance = np.hypot(Y - 96, X - 128)
+    ring = (distance > 70) & (distance < 82)
+    found = find_foreign(scene((ring, (95, 70, 125))))
+    assert found[ring].mean() > 0.9
+    assert not found[distance < 60].any()
+
+
 def test_ink_is_found_and_not_taken_for_the_lesion():
     ink = (np.abs(Y - 30) < 12) & (np.abs(X - 60) < 40)
     image = scene((ink, (95, 70, 125)))

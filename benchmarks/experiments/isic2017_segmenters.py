@@ -147,7 +147,7 @@ def compare_with_official(folder, data, scores):
         command = ["isic-challenge-scoring", "-o", "json", "segmentation", str(truth), str(predicted)]
         report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     values = report.get("macro_average", report)
-    differences = {ours: abs(values[theirs] - scores[ours].mean()) for theirs, ours in OFFICIAL.items()}
+    differences = {ours: float(abs(values[theirs] - scores[ours].mean())) for theirs, ours in OFFICIAL.items()}
     print("    official scorer, largest difference of a mean:", max(differences.values()), differences, flush=True)
 
 

@@ -41,8 +41,9 @@ class SuperpixelSegmenter(ClassicalSegmenter):
     ----------
     n_segments : int, default=800
         Superpixels an image, about, 16 to 20,000.
-    compactness : float, default=10.0
-        Weight of the place against the color (CIELAB) in SLIC, above 0.
+    compactness : float, default=0.03
+        Weight of the place against the color in SLIC, above 0; CIELAB is scaled
+        to the range from 0 to 1 by `skimage.segmentation.slic`.
     max_iter : int, default=200
         Number of trees, at least 1.
     learning_rate : float, default=0.1
@@ -117,7 +118,7 @@ class SuperpixelSegmenter(ClassicalSegmenter):
         self,
         n_segments: int = 800,
         *,
-        compactness: float = 10.0,
+        compactness: float = 0.03,
         max_iter: int = 200,
         learning_rate: float = 0.1,
         max_leaf_nodes: int = 31,
