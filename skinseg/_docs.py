@@ -49,7 +49,9 @@ _BLOCKS = {
             Smallest area of a lesion, as a fraction of the image, in [0, 1].
         fallback : {{"empty", "disc"}}, default="empty"
             What is answered where nothing is found: an empty mask, or a disc in
-            the middle with an eighth of the area of the image.
+            the middle with an eighth of the area of the image and a confidence
+            of 0, which features cannot tell from a lesion. There is an
+            `EmptyMaskWarning` either way.
         memory : str, path-like or joblib.Memory, default=None
             Folder in which raw masks are kept, one an image and setting.""",
     "execution": """\

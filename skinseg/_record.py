@@ -48,8 +48,8 @@ class LesionImage:
         The valid field of view, inside of frame and vignette; None where it
         is not known.
     artifact_mask : ndarray of shape (H, W), bool, default=None
-        Pixels of hair or rulers that were painted over; features leave them
-        out.
+        Pixels of hair or rulers, which were painted over (with a narrow margin
+        around them); features leave them out.
     name : str, default=None
         Name for messages and tables; the stem of the file by default.
     pixel_size : float, default=None

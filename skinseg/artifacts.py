@@ -58,7 +58,9 @@ def find_foreign(image: np.ndarray, *, field: np.ndarray | None = None) -> np.nd
     foreign = _keep_off_center(_foreign_color(small, valid) & valid)
     if foreign.any():  # the middle of a sticker may have any color; a ring of ink around the lesion is not filled
         contours, _ = cv2.findContours(foreign.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        foreign = foreign | _keep_off_center(cv2.drawContours(foreign.astype(np.uint8), contours, -1, 1, cv2.FILLED) > 0)
+        foreign = foreign | _keep_off_center(
+            cv2.drawContours(foreign.astype(np.uint8), contours, -1, 1, cv2.FILLED) > 0
+        )
     if not foreign.any() or foreign.sum() > 0.4 * valid.sum():  # so much of it is the light, and no object
         return np.zeros((height, width), bool)
     grown = cv2.dilate(foreign.view(np.uint8), np.ones((3, 3), np.uint8))

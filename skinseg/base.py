@@ -353,8 +353,7 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         Smallest area of a lesion, as a fraction of the image, in [0, 1];
         below it the mask is empty.
     fallback : {"empty", "disc"}, default="empty"
-        What is answered where nothing is found: an empty mask, or a disc in
-        the middle with an eighth of the area of the image.
+        What is answered where nothing is found, see `clean_mask`.
     memory : str, path-like or joblib.Memory, default=None
         Folder in which raw masks are kept, one an image and setting, under a
         key of content (arrays) or of path, size and time of change (files).
@@ -394,11 +393,10 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
 
         Returns
         -------
-        ndarray, or tuple of (ndarray, ndarray or None[, float])
+        ndarray, or tuple of two ndarray
             bool mask, or float probabilities, of the size of the record or of
-            a smaller copy of it (which is resized back). In a tuple a second
-            array is the valid field of view that was found, bool, of the same
-            size, and a number the confidence of the outline in [0, 1].
+            a smaller copy of it (which is resized back); a second array is the
+            valid field of view that was found, bool, of the same size.
         """
 
     def _cut(self, probability: np.ndarray) -> float:
@@ -407,29 +405,42 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
 
     def _apply_one(self, record: LesionImage, cache: StepCache) -> LesionImage:
         record, result = cache.call(self._segment, record)
-        raw, field, confidence = (*result, None, None)[:3] if isinstance(result, tuple) else (result, None, None)
+        found, field = result if isinstance(result, tuple) else (result, None)
         field = record.field if field is None else field
-        probability = None
+        raw, probability = found, None
         if raw.dtype != bool:
             probability = resize_mask(raw.astype(np.float32), record.shape)
             raw = raw >= self._cut(raw)
         if field is not None:
             field = resize_mask(field, raw.shape)
         settings = {name: getattr(self, name) for name in self._POST_PROCESSING if hasattr(self, name)}
+        fallback = settings.pop("fallback", "empty")
         mask = clean_mask(raw, field=field, **settings)
-        found = {} if field is None or record.has("field") else {"field": resize_mask(field, record.shape)}
+        confidence = self._confidence(found, mask)
+        if not mask.any() and fallback != "empty":
+            mask, confidence = clean_mask(mask, field=field, fallback=fallback), 0.0
+        parts = {} if field is None or record.has("field") else {"field": resize_mask(field, record.shape)}
         mask = resize_mask(mask, record.shape)
-        return record.with_(mask=mask, probability=probability, confidence=confidence, **found)
+        return record.with_(mask=mask, probability=probability, confidence=confidence, **parts)
+
+    def _confidence(self, found: np.ndarray, mask: np.ndarray) -> float | None:
+        """Give the confidence of a clean mask in [0, 1], from what `_segment` found; None where it is not known."""
+        return None
 
     def _outlined(self, X: Any) -> list[LesionImage]:
         records, results = self._map(X)
         empty = [
             str(record.name or f"X[{index}]")
             for index, (record, result) in enumerate(zip(records, results, strict=True))
-            if result.error is None and result.has("mask") and not result.mask.any()
+            if result.error is None and result.has("mask") and (not result.mask.any() or self._is_fallback(result))
         ]
-        warn_of_empty_masks(type(self).__name__, empty, len(records), "the masks are empty")
+        disc = getattr(self, "fallback", "empty") == "disc"
+        answer = "a disc in the middle stands in, with a confidence of 0" if disc else "the masks are empty"
+        warn_of_empty_masks(type(self).__name__, empty, len(records), answer)
         return results
+
+    def _is_fallback(self, result: LesionImage) -> bool:
+        return getattr(self, "fallback", "empty") != "empty" and result.confidence == 0
 
     def transform(self, X: Any) -> np.ndarray:
         """Outline the lesion of every image and hand the records on.

@@ -16,6 +16,7 @@ __all__ = [
     "OverlapCounts",
     "as_mask",
     "clean_mask",
+    "expected_jaccard",
     "jaccard_cut",
     "largest_component",
     "overlap_counts",
@@ -211,6 +212,11 @@ def clean_mask(
     ndarray of shape (H, W), bool
         The clean mask; empty where nothing is left and no fallback is asked.
 
+    Raises
+    ------
+    ValueError
+        If component or fallback is none of those.
+
     Examples
     --------
     >>> import numpy as np
@@ -222,6 +228,11 @@ def clean_mask(
     >>> int(clean_mask(mask).sum())
     100
     """
+    if component not in COMPONENT_CHOICES or fallback not in FALLBACK_CHOICES:
+        raise ValueError(
+            f"component must be one of {COMPONENT_CHOICES} and fallback one of {FALLBACK_CHOICES}, got {component!r} "
+            f"and {fallback!r}"
+        )
     side = max(mask.shape)
     result = np.ascontiguousarray(mask if field is None else mask & field)
     opened = _morph(result, cv2.MORPH_OPEN, opening * side)
@@ -324,6 +335,31 @@ def jaccard_cut(probability: np.ndarray) -> tuple[float, float]:
     ratio = total / (np.arange(1, len(ordered) + 1) + total[-1] - total)
     best = int(np.argmax(ratio))
     return float(ordered[best]), float(ratio[best])
+
+
+def expected_jaccard(probability: np.ndarray, mask: np.ndarray) -> float:
+    """Jaccard index to be expected of a mask if the probabilities are right.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (H, W), floating
+        Probability of lesion, in [0, 1].
+    mask : ndarray of shape (H, W), bool
+        The mask.
+
+    Returns
+    -------
+    float
+        The sum of the probabilities in the mask over its area plus their sum
+        outside, in [0, 1]; 0 for an empty mask.
+
+    See Also
+    --------
+    jaccard_cut : The cut for which this is largest.
+    """
+    area = np.count_nonzero(mask)
+    inside = float(probability[mask].sum(dtype=np.float64))
+    return inside / (area + float(probability.sum(dtype=np.float64)) - inside) if area else 0.0
 
 
 class OverlapCounts(NamedTuple):

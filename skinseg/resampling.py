@@ -9,7 +9,7 @@ __all__ = ["resize_image", "shrink_to"]
 
 
 def resize_image(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Resize an image: averages over areas where it shrinks, bilinear where it grows.
+    """Resize an image: averages over areas along the sides that shrink, bilinear where it grows.
 
     Parameters
     ----------
@@ -33,15 +33,23 @@ def resize_image(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     height, width = pixels.shape[:2]
     if (height, width) == tuple(shape):
         return pixels
-    if height * width <= shape[0] * shape[1]:
-        return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    most = min(height // shape[0], width // shape[1])
-    for factor in range(most, most // 2, -1):
-        if factor >= 2 and height % factor == 0 and width % factor == 0:
-            # averages over whole pixels cost a tenth of those over parts of pixels; less than a factor of 2 is left
-            pixels = cv2.resize(pixels, (width // factor, height // factor), interpolation=cv2.INTER_AREA)
-            return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_AREA)
+    smaller = min(height, shape[0]), min(width, shape[1])
+    if smaller != (height, width):
+        # averages over whole pixels cost a tenth of those over parts of pixels: as much as can be by those
+        rows, columns = _whole_factor(height, smaller[0]), _whole_factor(width, smaller[1])
+        if rows * columns > 1:
+            pixels = cv2.resize(pixels, (width // columns, height // rows), interpolation=cv2.INTER_AREA)
+        if pixels.shape[:2] != smaller:
+            pixels = cv2.resize(pixels, smaller[::-1], interpolation=cv2.INTER_AREA)
+    if smaller == tuple(shape):
+        return pixels
+    return cv2.resize(pixels, shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _whole_factor(length: int, wanted: int) -> int:
+    """Largest whole factor that shrinks a length evenly and not below what is wanted."""
+    most = length // wanted
+    return next((factor for factor in range(most, most // 2, -1) if length % factor == 0), 1)
 
 
 def shrink_to(pixels: np.ndarray, max_side: int) -> np.ndarray:

@@ -63,7 +63,9 @@ def test_estimators_document_parameters_and_have_an_example(name):
     assert "\nAttributes\n" in text
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/metadata_routing.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/metadata_routing.md", "docs/preprocessing.md", "docs/segmentation.md"]
+)
 def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     """With the file names of the text standing for lesions made here."""
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
@@ -72,3 +74,8 @@ def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     with sklearn.config_context():
         for block in blocks:
             exec(compile(block, page, "exec"), {})
+
+
+def test_no_page_has_a_gap_to_be_filled():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        assert not re.findall(r"@[A-Z_]+@", page.read_text()), page

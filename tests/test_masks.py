@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skinseg.masks import as_mask, clean_mask, jaccard_cut, overlap_counts, resize_mask
+from skinseg.masks import as_mask, clean_mask, expected_jaccard, jaccard_cut, overlap_counts, resize_mask
 
 Y, X = np.mgrid[:100, :120]
 
@@ -165,3 +165,16 @@ def test_jaccard_cut_of_certain_and_empty_maps():
     cut, expected = jaccard_cut(np.zeros((4, 4), np.float32))
     assert cut > 1
     assert expected == 0
+
+
+def test_expected_jaccard():
+    probability = np.array([[0.0, 0.1, 0.4, 0.9]])
+    assert expected_jaccard(probability, probability >= 0.4) == pytest.approx(1.3 / 2.1)
+    assert expected_jaccard(probability, np.zeros((1, 4), bool)) == 0
+    assert jaccard_cut(probability)[1] == pytest.approx(expected_jaccard(probability, probability >= 0.4))
+
+
+@pytest.mark.parametrize("bad", [{"component": "foo"}, {"fallback": "foo"}])
+def test_choices_that_are_none(bad):
+    with pytest.raises(ValueError, match=r"must be one of .*'foo'"):
+        clean_mask(np.zeros((4, 4), bool), **bad)

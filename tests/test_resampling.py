@@ -1,5 +1,6 @@
 """Resizing."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -40,3 +41,21 @@ def test_same_size_is_the_same_array():
 @pytest.mark.parametrize(("shape", "expected"), [((300, 400), (75, 100)), ((5000, 2), (100, 1)), ((1, 900), (1, 100))])
 def test_longer_side(shape, expected):
     assert shrink_to(np.zeros((*shape, 3), np.uint8), 100).shape == (*expected, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((2, 5000), (1, 192)), ((200, 2000), (100, 100)), ((1000, 1000), (256, 256))]
+)
+def test_noise_and_stripes_average_out(shape, size):
+    noise = np.random.default_rng(0).normal(128, 40, shape).clip(0, 255).astype(np.uint8)
+    area = cv2.resize(noise, size[::-1], interpolation=cv2.INTER_AREA)
+    assert resize_image(noise, size).std() < 1.1 * area.std()
+    stripes = ((np.add.outer(np.arange(shape[0]), np.arange(shape[1])) % 4 < 2) * 200).astype(np.uint8)
+    assert resize_image(stripes, size).std() < cv2.resize(stripes, size[::-1], interpolation=cv2.INTER_AREA).std() + 2
+
+
+def test_one_side_shrinks_and_the_other_grows():
+    image = np.random.default_rng(0).normal(128, 40, (3, 5000)).clip(0, 255).astype(np.uint8)
+    resized = resize_image(image, (200, 100))
+    assert resized.shape == (200, 100)
+    assert resized.std() < 12

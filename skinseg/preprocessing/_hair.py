@@ -239,6 +239,11 @@ def _find(
     """Find hair in an image of the working size."""
     if method not in _CONTRAST:
         raise ValueError(f"method must be one of {sorted(_CONTRAST)}, got {method!r}")
+    if not (0 < width <= 0.1 and 0 < length <= 1 and (contrast is None or 1 <= contrast <= 255)):
+        raise ValueError(
+            f"width must be in (0, 0.1], length in (0, 1] and contrast None or in [1, 255], got {width!r}, {length!r} "
+            f"and {contrast!r}"
+        )
     if min(small.shape[:2]) < _LEAST_SIDE:
         return np.zeros(small.shape[:2], bool)
     side = max(small.shape[:2])
@@ -296,7 +301,7 @@ def find_hair(
     Raises
     ------
     ValueError
-        If there is no such method.
+        If there is no such method, or a number is out of its range.
 
     Notes
     -----
@@ -393,7 +398,7 @@ def remove_hair(
     Raises
     ------
     ValueError
-        If there is no such method.
+        If there is no such method, or a number is out of its range.
 
     References
     ----------

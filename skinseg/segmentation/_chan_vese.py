@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
-from skimage.segmentation import morphological_chan_vese
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._docs import fill_doc
 from ..images import LesionImage
 from ._scene import ClassicalSegmenter, Scene
-from ._start import START_CHOICES, start_mask
+from ._start import START_CHOICES, checked_start, start_mask
 
 __all__ = ["ChanVeseSegmenter", "chan_vese_scene", "segment_chan_vese"]
+
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+_LINES = tuple(
+    np.array(line, np.uint8)
+    for line in (
+        [[0, 0, 0], [1, 1, 1], [0, 0, 0]],
+        [[0, 1, 0], [0, 1, 0], [0, 1, 0]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [[0, 0, 1], [0, 1, 0], [1, 0, 0]],
+    )
+)
 
 
 def chan_vese_scene(
@@ -26,15 +38,32 @@ def chan_vese_scene(
     contrast = scene.contrast(scene.valid & ~start)
     top = max(float(np.percentile(contrast[scene.valid], 99)), 1e-6)
     plane = np.where(scene.valid, np.minimum(contrast / top, 1), 0).astype(np.float32)
-    moved = morphological_chan_vese(
-        plane,
-        n_iterations,
-        init_level_set=start.astype(np.int8),
-        smoothing=contour_smoothing,
-        lambda1=1,
-        lambda2=outside_weight,
-    )
-    return (moved > 0) & scene.valid
+    inside = start.view(np.uint8).copy()
+    smoothings = 0
+    for _ in range(n_iterations):
+        lesion, skin = (inside > 0) & scene.valid, (inside == 0) & scene.valid
+        if not lesion.any() or not skin.any():
+            break
+        pull = (plane - plane[lesion].mean()) ** 2 - outside_weight * (plane - plane[skin].mean()) ** 2
+        edge = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, _CROSS, borderType=cv2.BORDER_REPLICATE) > 0
+        inside[edge & (pull < 0)] = 1
+        inside[edge & (pull > 0)] = 0
+        for _ in range(contour_smoothing):
+            # bumps and notches first in turn, so that the outline neither grows nor shrinks
+            first, second = (_inf_sup, _sup_inf) if smoothings % 2 == 0 else (_sup_inf, _inf_sup)
+            inside = second(first(inside))
+            smoothings += 1
+    return (inside > 0) & scene.valid
+
+
+def _sup_inf(mask: np.ndarray) -> np.ndarray:
+    """Keep what some line of three pixels fits in: takes bumps off."""
+    return reduce(cv2.max, (cv2.erode(mask, line, borderType=cv2.BORDER_REPLICATE) for line in _LINES))
+
+
+def _inf_sup(mask: np.ndarray) -> np.ndarray:
+    """Fill what no line of three pixels of the rest fits in: fills notches."""
+    return reduce(cv2.min, (cv2.dilate(mask, line, borderType=cv2.BORDER_REPLICATE) for line in _LINES))
 
 
 @fill_doc()
@@ -52,7 +81,9 @@ def segment_chan_vese(
 ) -> np.ndarray:
     """Move an outline to where the two sides differ most, without post-processing.
 
-    Morphological Chan-Vese on the contrast to the skin, `skimage`'s.
+    Morphological Chan-Vese on the contrast to the skin. Unlike that of
+    scikit-image, the result depends on nothing but the image: the turns of
+    smoothing begin anew with each, and pixels that are not valid do not count.
 
     Parameters
     ----------
@@ -100,7 +131,7 @@ def segment_chan_vese(
         return np.zeros(scene.shape, bool)
     return chan_vese_scene(
         scene,
-        start_mask(scene) if start is None else start & scene.valid,
+        start_mask(scene) if start is None else checked_start(start, scene),
         n_iterations=n_iterations,
         contour_smoothing=contour_smoothing,
         outside_weight=outside_weight,

@@ -15,7 +15,7 @@ from .._docs import fill_doc
 from .._mapping import transform_batch
 from ..base import BaseSegmenter
 from ..images import LesionImage, check_images
-from ..masks import overlap_counts, resize_mask
+from ..masks import expected_jaccard
 from ._chan_vese import ChanVeseSegmenter
 from ._saliency import SaliencySegmenter
 from ._threshold import ThresholdSegmenter
@@ -54,9 +54,13 @@ class EnsembleSegmenter(BaseSegmenter, _BaseComposition):
 
     Notes
     -----
-    The ``confidence`` of the records is the mean Jaccard index of the members'
-    outlines with that of the ensemble: how far they agree. It is no
-    probability that the outline is right.
+    The ``confidence`` of the records is the Jaccard index to be expected of the
+    outline if the shares of the votes (or the mean probabilities) were
+    probabilities: 1 where all members agree. It tells how far they do, and not
+    that the outline is right.
+
+    Members see a copy of ``working_size`` and may shrink it further. Each
+    parameter of a member takes effect at the next fit.
 
     Examples
     --------
@@ -121,8 +125,9 @@ class EnsembleSegmenter(BaseSegmenter, _BaseComposition):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         members = self.segmenters if isinstance(self.segmenters, list) else []
+        pairs = [item for item in members if isinstance(item, (tuple, list)) and len(item) == 2]
         tags.requires_fit = any(
-            get_tags(item[1]).requires_fit for item in members if hasattr(item[-1], "__sklearn_tags__")
+            get_tags(item[1]).requires_fit for item in pairs if hasattr(item[1], "__sklearn_tags__")
         )
         return tags
 
@@ -185,16 +190,29 @@ class EnsembleSegmenter(BaseSegmenter, _BaseComposition):
         self._validate_names([name for name, _ in self.segmenters])
         return self.segmenters
 
+    def _check_ready(self) -> None:
+        super()._check_ready()
+        members = self._members()
+        self._shares(len(members))
+        for _, member in members:
+            check = getattr(member, "_check_ready", None)
+            if check is not None:
+                check()
+
     def _shares(self, number: int) -> np.ndarray:
         """Give the weights of the members, of sum 1."""
         if self.weights is None:
             return np.full(number, 1 / number)
-        weights = np.asarray(self.weights, dtype=float)
+        try:
+            weights = np.asarray(self.weights, dtype=float)
+        except (TypeError, ValueError):
+            weights = np.full(1, np.nan)
         if weights.shape != (number,) or not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
             raise ValueError(
                 f"The 'weights' parameter of EnsembleSegmenter must be {number} numbers (one a member), at least 0 and "
                 f"not all 0. Got {self.weights!r} instead."
             )
+        weights = weights / weights.max()  # or their sum may be too large for a float
         return weights / weights.sum()
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -219,7 +237,17 @@ class EnsembleSegmenter(BaseSegmenter, _BaseComposition):
         members = self._members()
         self._shares(len(members))
         records = check_images(X, self)
-        self.segmenters_: list[tuple[str, Any]] = [(name, clone(member).fit(records, y)) for name, member in members]
+        fitted: list[tuple[str, Any]] = []
+        errors: dict[int, str] = {}
+        for name, member in members:
+            copy = clone(member)
+            if "on_error" in copy.get_params(deep=False):
+                copy.set_params(on_error=self.on_error)
+            fitted.append((name, copy.fit(records, y)))
+            errors |= getattr(copy, "errors_", {})
+        self.segmenters_: list[tuple[str, Any]] = fitted
+        if self.on_error == "nan":
+            self.errors_ = errors
         return self
 
     @property
@@ -227,26 +255,36 @@ class EnsembleSegmenter(BaseSegmenter, _BaseComposition):
         """The fitted members by name."""
         return dict(self.segmenters_)
 
-    def _segment(self, record: LesionImage) -> tuple[np.ndarray, np.ndarray | None, float]:
+    def _segment(self, record: LesionImage) -> tuple[np.ndarray, np.ndarray | None]:
         members = self._members()
         shares = self._shares(len(members))
         scale = min(1.0, self.working_size / max(record.shape))
         shape = max(1, round(record.shape[0] * scale)), max(1, round(record.shape[1] * scale))
         small = record.resize(shape)
         total = np.zeros(shape, np.float32)
-        masks, field = [], small.field
+        field = small.field
         for (name, member), share in zip(members, shares, strict=True):
             [found] = transform_batch(member, [small])
             if isinstance(found, LesionImage) and found.error is not None:
                 raise ValueError(f"{name}: {found.error}")
             if not isinstance(found, LesionImage) or found.mask is None:
                 raise TypeError(f"the member {name!r} of EnsembleSegmenter gives no masks, but {found!r}")
-            soft = found.probability if self.voting == "soft" else None
-            total += np.float32(share) * (found.mask if soft is None else soft)
-            masks.append(found.mask)
-            field = found.field if field is None else field
+            plane = "probability" if self.voting == "soft" and found.has("probability") else "mask"
+            total += np.float32(share) * _in_frame_of(small, found, plane)
+            if field is None and found.has("field"):
+                field = _in_frame_of(small, found, "field")
         total = np.clip(total, 0, 1)
         # rounding must not turn a half of the votes into less
         total[np.abs(total - 0.5) < 1e-6] = 0.5
-        agreement = [overlap_counts(total >= 0.5, resize_mask(mask, shape)).jaccard for mask in masks]
-        return total, field, float(shares @ agreement)
+        return total, field
+
+    def _confidence(self, found: np.ndarray, mask: np.ndarray) -> float | None:
+        return expected_jaccard(found, mask)
+
+
+def _in_frame_of(record: LesionImage, found: LesionImage, plane: str) -> np.ndarray:
+    """Give a plane of what a member found in the frame that it was given; a pipeline may have resized or cropped it."""
+    if found.geometry == record.geometry:
+        values: np.ndarray = getattr(found, plane)
+        return values
+    return record.geometry.from_origin(found.origin_plane(plane))

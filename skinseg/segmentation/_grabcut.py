@@ -12,11 +12,12 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from .._docs import fill_doc
 from ..images import LesionImage
 from ._scene import ClassicalSegmenter, Scene
-from ._start import START_CHOICES, start_mask
+from ._start import START_CHOICES, checked_start, start_mask
 
 __all__ = ["GrabCutSegmenter", "grabcut_scene", "segment_grabcut"]
 
 _SCALES = np.array([1.5, 2.5, 2.5], np.float32)  # of L*, a*, b*, that the colors of skin and lesion fill 8 bits
+_FEWEST = 64  # pixels of either side below which five Gaussians cannot be told
 _MODEL = (1, 65)  # shape of OpenCV's mixture of five Gaussians
 
 
@@ -36,16 +37,19 @@ def grabcut_scene(
     ).astype(np.uint8)
     labels[~scene.valid] = cv2.GC_BGD
     is_lesion = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
-    if min(np.count_nonzero(is_lesion), np.count_nonzero(~is_lesion)) < _MODEL[1]:
-        return start  # too few pixels for OpenCV's mixtures
+    if min(np.count_nonzero(is_lesion), np.count_nonzero(~is_lesion)) < _FEWEST:
+        return start
     # colors as differences to the skin, so that uneven light is none of the lesion's edge
     departure = scene.departure(scene.valid & ~start)
     pixels = np.clip(128 + departure * _SCALES, 0, 255).astype(np.uint8)
-    cv2.setRNGSeed(0)  # its clusters start at random, by a generator of its own
+    # its clusters start at random, by a generator that the caller may use as well: it goes on from what it would draw
+    following = int(cv2.randu(np.zeros((1, 1), np.int32), np.zeros(1), np.full(1, 2**31 - 1))[0, 0])
+    cv2.setRNGSeed(0)
     cv2.grabCut(  # type: ignore[call-overload]
         pixels, labels, None, np.zeros(_MODEL), np.zeros(_MODEL), n_iterations,
         cv2.GC_INIT_WITH_MASK,
     )  # fmt: skip
+    cv2.setRNGSeed(following)
     return ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)) & scene.valid
 
 
@@ -107,7 +111,7 @@ def segment_grabcut(
     scene = Scene(image, field, hair_width=hair_width, blur=blur, exclude_foreign=exclude_foreign)
     if scene.is_blank:
         return np.zeros(scene.shape, bool)
-    begin = start_mask(scene) if start is None else start & scene.valid
+    begin = start_mask(scene) if start is None else checked_start(start, scene)
     return grabcut_scene(scene, begin, n_iterations=n_iterations, core=core, ring=ring)
 
 

@@ -25,11 +25,16 @@ def kmeans_scene(scene: Scene, *, n_clusters: int = 8, offset: float = 0.4) -> n
     pixels = scene.departure(skin_of(scene))[valid]
     height = np.sqrt((pixels**2).sum(axis=1))
     step = max(1, len(pixels) // _SAMPLE)
+    sample = np.ascontiguousarray(pixels[::step])
     # one start that depends on nothing but the image: the mean color of each share of the contrast
     order = np.array_split(np.argsort(height[::step], kind="stable"), n_clusters)
-    start = np.stack([pixels[::step][part].mean(axis=0) for part in order if len(part)])
-    found = KMeans(len(start), init=start, n_init=1, max_iter=50).fit(pixels[::step])
-    labels = np.argmin(((pixels[:, None] - found.cluster_centers_[None]) ** 2).sum(axis=-1), axis=1)
+    start = np.stack([sample[part].mean(axis=0) for part in order if len(part)])
+    # fewer colors than clusters make no clusters
+    start = np.unique(start.round(2), axis=0)[: len(np.unique(sample.round(2), axis=0))]
+    if len(start) < 2:
+        return np.zeros(scene.shape, bool)
+    found = KMeans(len(start), init=start, n_init=1, max_iter=50).fit(sample)
+    labels = found.predict(pixels)
     weight = scene.centrality(0.3)[valid]
     mass = np.bincount(labels, weights=weight, minlength=len(start))
     mean = np.bincount(labels, weights=height, minlength=len(start)) / np.maximum(
@@ -100,6 +105,8 @@ def segment_kmeans(
     >>> int(mask.sum()) == 24 * 24
     True
     """
+    if n_clusters < 2:
+        raise ValueError(f"n_clusters must be at least 2, got {n_clusters!r}")
     scene = Scene(image, field, hair_width=hair_width, blur=blur, exclude_foreign=exclude_foreign)
     return np.zeros(scene.shape, bool) if scene.is_blank else kmeans_scene(scene, n_clusters=n_clusters, offset=offset)
 

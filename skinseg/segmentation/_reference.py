@@ -64,4 +64,4 @@ class ReferenceSegmenter(BaseSegmenter):
         return reference if reference.dtype == bool else reference >= 0.5
 
     def _apply_one(self, record: LesionImage, cache: StepCache) -> LesionImage:
-        return record.load().with_(mask=self._segment(record), probability=None)
+        return record.load().with_(mask=self._segment(record), probability=None, confidence=None)

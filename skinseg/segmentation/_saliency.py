@@ -50,6 +50,8 @@ def saliency_scene(scene: Scene, *, offset: float = 0.3, centering: float | None
     if levels.min() == levels.max():
         return np.zeros(scene.shape, np.float32)
     weight = None if centering is None else scene.centrality(centering)[valid]
+    if weight is not None and weight.max() < 1e-3:  # nothing valid near the middle
+        weight = None
     limit = find_threshold(np.bincount(levels, weights=weight, minlength=256).astype(np.float64), "otsu") + 0.5
     limit *= top / 255
     below = contrast[valid & (contrast < limit)]
@@ -86,7 +88,7 @@ def lesion_saliency(
         [-1, 0.9].
     centering : float or None, default=0.3
         Width of a Gaussian around the middle by which pixels count in the
-        histogram, as a fraction of the longer side, above 0; None to count
+        histogram, as a fraction of the longer side, at least 0.05; None to count
         all alike.
     %(scene)s
     %(field)s
@@ -133,7 +135,7 @@ class SaliencySegmenter(ClassicalSegmenter):
         of the way, in [-1, 0.9].
     centering : float or None, default=0.3
         Width of a Gaussian around the middle by which pixels count in the
-        histogram, as a fraction of the longer side, above 0; None to count
+        histogram, as a fraction of the longer side, at least 0.05; None to count
         all alike.
     %(scene)s
     %(working_size)s
@@ -165,7 +167,7 @@ class SaliencySegmenter(ClassicalSegmenter):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ClassicalSegmenter._parameter_constraints,
         "offset": [Interval(Real, -1, 0.9, closed="both")],
-        "centering": [Interval(Real, 0, None, closed="neither"), None],
+        "centering": [Interval(Real, 0.05, None, closed="left"), None],
     }
     _gives_probabilities = True
 

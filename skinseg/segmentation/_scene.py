@@ -15,7 +15,7 @@ from ..artifacts import find_foreign
 from ..base import BaseSegmenter
 from ..field import fit_surface, valid_field
 from ..images import LesionImage
-from ..masks import resize_mask
+from ..masks import as_mask, resize_mask
 from ..resampling import shrink_to
 
 __all__ = ["ClassicalSegmenter", "Scene"]
@@ -56,9 +56,11 @@ class Scene:
         blur: float = 0.008,
         exclude_foreign: bool = True,
     ) -> None:
+        if field is not None and as_mask(field).shape != image.shape[:2]:
+            raise ValueError(f"the field has the size {field.shape}, the image {image.shape[:2]}")
         self.image = image
         self.side = max(image.shape[:2])
-        self.field = valid_field(image) if field is None else field
+        self.field = valid_field(image) if field is None else as_mask(field)
         self.valid = self.field & ~find_foreign(image, field=self.field) if exclude_foreign else self.field
         quiet = image
         if hair_width * self.side >= 2:
@@ -140,7 +142,7 @@ class Scene:
 
 
 class ClassicalSegmenter(BaseSegmenter):
-    """Base of the segmenters that look at a `Scene`: a subclass gives ``_outline(scene, start)``."""
+    """Base of the segmenters that look at a `Scene`: a subclass gives ``_outline(scene, record)``."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseSegmenter._parameter_constraints,

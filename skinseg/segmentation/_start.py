@@ -5,13 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from ..images import LesionImage
-from ..masks import clean_mask, resize_mask
+from ..masks import as_mask, clean_mask, resize_mask
 from ._scene import Scene
 from ._threshold import threshold_scene
 
-__all__ = ["START_CHOICES", "start_mask"]
+__all__ = ["START_CHOICES", "checked_start", "start_mask"]
 
 START_CHOICES = ("threshold", "mask")
+
+
+def checked_start(start: np.ndarray, scene: Scene) -> np.ndarray:
+    """Check a start given by the user, and leave out what is not valid."""
+    start = as_mask(start)
+    if start.shape != scene.shape:
+        raise ValueError(f"the start has the size {start.shape}, the image {scene.shape}")
+    return start & scene.valid
 
 
 def start_mask(scene: Scene, record: LesionImage | None = None, start: str = "threshold") -> np.ndarray:

@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval
 from .._docs import fill_doc
 from .._mapping import fail, label_of, map_batches, raise_or_list
 from ..images import LesionImage
-from ..masks import jaccard_cut, resize_mask
+from ..masks import expected_jaccard, jaccard_cut, resize_mask
 from ._regions import REGION_FEATURES, find_superpixels, measure_regions
 from ._scene import ClassicalSegmenter, Scene
 
@@ -24,7 +24,7 @@ __all__ = ["SuperpixelSegmenter"]
 
 _SMALLEST = 0.002  # a lesion with a smaller share of the image weighs no more than one of this
 _CUTS = 0.2, 0.5  # within which the cut of an image is chosen
-_SMOOTHING = 0.012  # standard deviation of the blur of the map, as a fraction of the longer side
+_SMOOTHING = 0.006  # standard deviation of the blur of the map, as a fraction of the longer side
 
 
 @fill_doc(working_size=192, opening="0.0", closing=0.08, margin="0.0", smoothing=0.01, min_area=0.001)
@@ -39,22 +39,22 @@ class SuperpixelSegmenter(ClassicalSegmenter):
 
     Parameters
     ----------
-    n_segments : int, default=800
+    n_segments : int, default=1600
         Superpixels an image, about, 16 to 20,000.
     compactness : float, default=0.03
         Weight of the place against the color in SLIC, above 0; CIELAB is scaled
         to the range from 0 to 1 by `skimage.segmentation.slic`.
-    max_iter : int, default=200
+    max_iter : int, default=300
         Number of trees, at least 1.
     learning_rate : float, default=0.1
-        Learning rate of the trees, above 0.
-    max_leaf_nodes : int, default=31
+        Learning rate of the trees, in (0, 1].
+    max_leaf_nodes : int, default=15
         Leaves of a tree, at least 2.
     threshold : float or None, default=None
         Probability from which on a pixel is lesion, in (0, 1). If None, it is
         chosen for each image for the largest Jaccard index to be expected
         (`skinseg.masks.jaccard_cut`), between 0.2 and 0.5.
-    regions_per_image : int or None, default=None
+    regions_per_image : int or None, default=500
         Learn from this many superpixels of each image at most, drawn at
         random, to save memory and time; from all if None.
     random_state : int, RandomState instance or None, default=None
@@ -78,9 +78,11 @@ class SuperpixelSegmenter(ClassicalSegmenter):
     -----
     Superpixels are weighted by their area, and by the inverse of the area of
     the lesion, so that a missed small lesion weighs as much as a missed large
-    one, as in the Jaccard index. The ``confidence`` of the records is the
+    one, as in the Jaccard index. Each split of a tree looks at three tenths of
+    the features, leaves have 200 superpixels or more (a hundredth of all, if
+    that is less). The ``confidence`` of the records is the
     Jaccard index to be expected if the probabilities are right. Learning keeps
-    about 0.1 MB an image in memory, less with ``regions_per_image``.
+    about 0.1 MB an image in memory with the default ``regions_per_image``.
 
     References
     ----------
@@ -106,24 +108,25 @@ class SuperpixelSegmenter(ClassicalSegmenter):
         "n_segments": [Interval(Integral, 16, 20_000, closed="both")],
         "compactness": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, 1, closed="right")],
         "max_leaf_nodes": [Interval(Integral, 2, None, closed="left")],
         "threshold": [Interval(Real, 0, 1, closed="neither"), None],
         "regions_per_image": [Interval(Integral, 1, None, closed="left"), None],
         "random_state": ["random_state"],
     }
+    _not_in_key = ClassicalSegmenter._not_in_key | {"threshold"}  # it acts on the map that is kept
     _gives_probabilities = True
 
     def __init__(
         self,
-        n_segments: int = 800,
+        n_segments: int = 1600,
         *,
         compactness: float = 0.03,
-        max_iter: int = 200,
+        max_iter: int = 300,
         learning_rate: float = 0.1,
-        max_leaf_nodes: int = 31,
+        max_leaf_nodes: int = 15,
         threshold: float | None = None,
-        regions_per_image: int | None = None,
+        regions_per_image: int | None = 500,
         random_state: Any = None,
         hair_width: float = 0.025,
         blur: float = 0.008,
@@ -197,15 +200,19 @@ class SuperpixelSegmenter(ClassicalSegmenter):
         tables: list[np.ndarray] = []
         shares: list[np.ndarray] = []
         weights: list[np.ndarray] = []
-        for table, share, weight in self._samples(records):
+        for index, (table, share, weight) in self._samples(records):
             drawn = np.arange(len(share))
             if self.regions_per_image is not None and self.regions_per_image < len(share):
-                seed = int(seeds[len(shares)])
-                drawn = np.random.default_rng(seed).permutation(len(share))[: self.regions_per_image]
+                drawn = np.random.default_rng(int(seeds[index])).permutation(drawn)[: self.regions_per_image]
             tables.append(table[drawn])
             shares.append(share[drawn])
             weights.append(weight[drawn] * (len(share) / len(drawn)))
-        is_lesion = np.concatenate(shares) >= 0.5 if shares else np.zeros(0, bool)
+        if not shares:
+            raise ValueError(
+                f"SuperpixelSegmenter cannot learn: of {len(records)} images all are of one color, or failed; "
+                "give others"
+            )
+        is_lesion = np.concatenate(shares) >= 0.5
         if is_lesion.all() or not is_lesion.any():
             what = "lesion everywhere" if is_lesion.any() else "no lesion"
             raise ValueError(
@@ -242,7 +249,7 @@ class SuperpixelSegmenter(ClassicalSegmenter):
                     if isinstance(sample, LesionImage)
                 }
                 errors |= raise_or_list(caller, self.on_error, failed)
-                yield from (sample for sample in part if isinstance(sample, tuple))
+                yield from ((start + index, sample) for index, sample in enumerate(part) if isinstance(sample, tuple))
         if self.on_error == "nan":
             self.errors_ = errors
 
@@ -273,6 +280,5 @@ class SuperpixelSegmenter(ClassicalSegmenter):
         spread = cv2.GaussianBlur(probability[labels].astype(np.float32), (0, 0), _SMOOTHING * scene.side)
         return np.where(scene.valid, spread, 0).astype(np.float32)
 
-    def _segment(self, record: LesionImage) -> tuple[Any, ...]:
-        probability, field = super()._segment(record)
-        return probability, field, jaccard_cut(probability)[1]
+    def _confidence(self, found: np.ndarray, mask: np.ndarray) -> float | None:
+        return expected_jaccard(found, mask)

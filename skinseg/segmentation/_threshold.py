@@ -75,7 +75,7 @@ def find_threshold(counts: np.ndarray, method: str) -> float:
     Parameters
     ----------
     counts : ndarray of shape (256,), floating
-        Pixels, or sums of weights, at each level; more than one is above 0.
+        Pixels, or sums of weights, at each level.
     method : {"isodata", "li", "mean", "minimum", "multi_otsu", "otsu", "triangle", "yen"}
         The function of that name in `skimage.filters`; "multi_otsu" is the
         upper of two thresholds between three classes.
@@ -83,9 +83,13 @@ def find_threshold(counts: np.ndarray, method: str) -> float:
     Returns
     -------
     float
-        The threshold; levels up to it are the darker class.
+        The threshold; levels up to it are the darker class. The level itself
+        where there is one only, 0 where there is none.
     """
-    used = np.flatnonzero(counts)
+    used = np.flatnonzero(counts > 1e-6 * counts.max())  # weights far from the middle may be next to nothing
+    if len(used) < 2:
+        return float(used[0]) if len(used) else 0.0
+    counts = np.where(counts > 1e-6 * counts.max(), counts, 0)
     levels = np.arange(used[0], used[-1] + 1)
     histogram = counts[levels], levels.astype(np.float64)
     try:
@@ -116,6 +120,8 @@ def threshold_scene(
     levels = gray[valid] if gray.dtype == np.uint8 else _to_levels(gray[valid])
     if levels.min() == levels.max():
         return np.zeros(scene.shape, bool)
+    if weight is not None and weight.max() < 1e-3:  # nothing valid near the middle
+        weight = None
     if flatten:
         sparse = None if weight is None else weight[::3]  # a third of the pixels is enough for a first guess
         first = find_threshold(_histogram(levels[::3], sparse), "otsu")
@@ -159,7 +165,8 @@ def segment_threshold(
         The image, RGB; about 200 to 500 pixels a side are enough.
     method : {"isodata", "li", "mean", "minimum", "multi_otsu", "otsu", "triangle", "yen"}, default="otsu"
         How the threshold is found, by the function of that name in
-        `skimage.filters`; "multi_otsu" is the upper of two.
+        `skimage.filters`; "multi_otsu" is the upper of two. Otsu's stands in
+        where "minimum" finds no two maxima or "multi_otsu" no three levels.
     channel : {"blue", "blue_green", "component", "contrast", "green", "lightness", "red", "yellowness"}, \
             default="blue"
         What is compared with the threshold. Melanin absorbs blue most.
@@ -171,7 +178,7 @@ def segment_threshold(
         threshold.
     centering : float or None, default=0.3
         Width of a Gaussian around the middle by which pixels count in the
-        histogram, as a fraction of the longer side, above 0; None to count
+        histogram, as a fraction of the longer side, at least 0.05; None to count
         all alike. Lesions are in the middle, shadows and rulers are not.
     flatten : bool, default=True
         Whether uneven light is taken out before the threshold, by a
@@ -183,6 +190,11 @@ def segment_threshold(
     -------
     ndarray of shape (H, W), bool
         True where the lesion may be; empty for an image of one gray value.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method or channel, or the field does not fit.
 
     References
     ----------
@@ -199,6 +211,11 @@ def segment_threshold(
     >>> int(mask.sum()) == 24 * 24
     True
     """
+    if method not in METHODS or channel not in CHANNELS:
+        raise ValueError(
+            f"method must be one of {', '.join(METHODS)} and channel one of {', '.join(CHANNELS)}, got {method!r} and "
+            f"{channel!r}"
+        )
     scene = Scene(image, field, hair_width=hair_width, blur=blur, exclude_foreign=exclude_foreign)
     if scene.is_blank:
         return np.zeros(scene.shape, bool)
@@ -218,7 +235,8 @@ class ThresholdSegmenter(ClassicalSegmenter):
     ----------
     method : {"isodata", "li", "mean", "minimum", "multi_otsu", "otsu", "triangle", "yen"}, default="otsu"
         How the threshold is found, by the function of that name in
-        `skimage.filters`; "multi_otsu" is the upper of two.
+        `skimage.filters`; "multi_otsu" is the upper of two. Otsu's stands in
+        where "minimum" finds no two maxima or "multi_otsu" no three levels.
     channel : {"blue", "blue_green", "component", "contrast", "green", "lightness", "red", "yellowness"}, \
             default="blue"
         What is compared with the threshold. Melanin absorbs blue most.
@@ -229,7 +247,7 @@ class ThresholdSegmenter(ClassicalSegmenter):
         the way, in [-1, 1].
     centering : float or None, default=0.3
         Width of a Gaussian around the middle by which pixels count in the
-        histogram, as a fraction of the longer side, above 0; None to count
+        histogram, as a fraction of the longer side, at least 0.05; None to count
         all alike.
     flatten : bool, default=True
         Whether uneven light is taken out before the threshold.
@@ -266,7 +284,7 @@ class ThresholdSegmenter(ClassicalSegmenter):
         "method": [StrOptions(set(METHODS))],
         "channel": [StrOptions(set(CHANNELS))],
         "offset": [Interval(Real, -1, 1, closed="both")],
-        "centering": [Interval(Real, 0, None, closed="neither"), None],
+        "centering": [Interval(Real, 0.05, None, closed="left"), None],
         "flatten": ["boolean"],
     }
 

@@ -239,10 +239,19 @@ def check_one_image(estimator: Any) -> None:
 
 
 def check_odd_images(estimator: Any) -> None:
-    """Tiny, thin, black, white and one-colored images give a result, or the warning of an empty mask."""
+    """Tiny, thin, black, white, one- and two-colored images give a result, or the warning of an empty mask."""
     fitted, _ = _fitted(estimator)
-    shapes = [(1, 1), (1, 7), (9, 1), (2, 300), (64, 64)]
+    shapes = [(1, 1), (1, 7), (9, 1), (2, 300), (2, 5000), (64, 64)]
     images = [np.full((*shape, 3), value, np.uint8) for shape in shapes for value in (0, 120, 255)]
+    for shape in ((2, 5000), (5000, 2), (1, 300), (40, 40)):
+        image = np.full((*shape, 3), (200, 150, 140), np.uint8)
+        image[shape[0] // 3 : shape[0] // 3 + 1 + shape[0] // 4, shape[1] // 3 : shape[1] // 3 + 1 + shape[1] // 4] = 60
+        images.append(image)
+    speck = np.full((100, 100, 3), (200, 150, 140), np.uint8)
+    speck[50, 50] = 0
+    halves = np.full((50, 80, 3), (200, 150, 140), np.uint8)
+    halves[:, :40] = (90, 60, 50)
+    images += [speck, halves]
     for full in (True, False):
         X = _records(fitted, images, [np.full(image.shape[:2], full) for image in images])
         results = _run(fitted, X)
@@ -352,9 +361,10 @@ def check_reference_mask_not_read(estimator: Any) -> None:
 
 
 def check_n_jobs(estimator: Any) -> None:
-    """Two workers give what one gives."""
+    """Two workers give what one gives, and the same image twice gives the same twice."""
     fitted, X = _fitted(estimator)
     expected = _run(fitted, X)
+    _assert_same(expected, _run(fitted, [*X, *X])[len(X) :], "the second time")
     _assert_same(expected, _run(fitted.set_params(n_jobs=2), X), "n_jobs=2")
 
 

@@ -1,5 +1,7 @@
 """What all segmenters without training promise, and what each of them does its own way."""
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -13,12 +15,13 @@ from skinseg import (
     ImageResizer,
     KMeansSegmenter,
     LesionImage,
+    ReferenceSegmenter,
     SaliencySegmenter,
     ThresholdSegmenter,
 )
 from skinseg.exceptions import EmptyMaskWarning, ImageBatchError
 from skinseg.masks import overlap_counts
-from skinseg.segmentation import lesion_saliency, segment_chan_vese, segment_grabcut, segment_kmeans
+from skinseg.segmentation import lesion_saliency, segment_chan_vese, segment_grabcut, segment_kmeans, segment_threshold
 
 Y, X = np.mgrid[:150, :200]
 DISC = (Y - 75) ** 2 + (X - 100) ** 2 <= 30**2
@@ -105,7 +108,8 @@ def test_one_color_gives_an_empty_mask_and_a_warning(segmenter, value):
 
 @every_segmenter
 def test_fallback_instead_of_an_empty_mask(segmenter):
-    (mask,) = clone(segmenter).set_params(fallback="disc").predict([np.full((80, 100, 3), 128, np.uint8)])
+    with pytest.warns(EmptyMaskWarning, match="a disc in the middle stands in"):
+        (mask,) = clone(segmenter).set_params(fallback="disc").predict([np.full((80, 100, 3), 128, np.uint8)])
     assert mask.mean() == pytest.approx(1 / 8, rel=0.1)
 
 
@@ -113,7 +117,9 @@ def test_fallback_instead_of_an_empty_mask(segmenter):
 def test_a_lesion_that_fills_the_image_gives_a_result(segmenter):
     rng = np.random.default_rng(0)
     image = np.clip(rng.normal((100, 70, 55), 12, (150, 200, 3)), 0, 255).astype(np.uint8)
-    (record,) = segmenter.transform([image])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyMaskWarning)  # nothing stands out of it, or some of it does
+        (record,) = segmenter.transform([image])
     assert record.error is None
     assert record.mask.shape == (150, 200)
 
@@ -157,8 +163,8 @@ def test_probabilities(segmenter):
     assert probability.dtype == np.float32
     assert probability[75, 100] > 0.9
     assert probability[5, 5] < 0.1
-    (blank,) = segmenter.set_params(fallback="disc").predict_proba([np.full((30, 40, 3), 99, np.uint8)])
-    segmenter.set_params(fallback="empty")
+    with pytest.warns(EmptyMaskWarning):
+        (blank,) = segmenter.predict_proba([np.full((30, 40, 3), 99, np.uint8)])
     assert (blank == 0).all()
 
 
@@ -195,6 +201,66 @@ def test_a_mask_of_the_record_is_refined(kind):
     assert overlap(pipe, disc_image()) > 0.75
     with pytest.raises(ImageBatchError, match=r"start='mask'.*none"):
         kind(start="mask").predict([disc_image()])
+
+
+@pytest.mark.parametrize("smoothing", [1, 3])
+def test_chan_vese_depends_on_nothing_but_the_image(smoothing):
+    """An odd number of smoothings leaves no turn behind for the next image."""
+    segmenter = ChanVeseSegmenter(n_iterations=5, contour_smoothing=smoothing)
+    first, second, third = segmenter.predict([disc_image(noise=30)] * 3)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, third)
+
+
+def test_fallback_is_marked():
+    blank = np.full((80, 100, 3), 128, np.uint8)
+    segmenter = ThresholdSegmenter(fallback="disc")
+    with pytest.warns(EmptyMaskWarning, match="a disc in the middle stands in, with a confidence of 0"):
+        found, good = segmenter.transform([blank, disc_image()])
+    assert found.confidence == 0
+    assert good.confidence is None
+
+
+def test_confidence_of_an_earlier_step_does_not_stay():
+    record = LesionImage(disc_image(), confidence=0.3, reference_mask=DISC)
+    for segmenter in (ThresholdSegmenter(), ReferenceSegmenter()):
+        assert segmenter.transform([record])[0].confidence is None
+
+
+def test_functions_name_what_is_wrong():
+    with pytest.raises(ValueError, match=r"channel one of .*'blu'"):
+        segment_threshold(disc_image(), channel="blu")
+    with pytest.raises(ValueError, match=r"method must be one of .*'foo'"):
+        segment_threshold(disc_image(), method="foo")
+    with pytest.raises(ValueError, match="n_clusters must be at least 2"):
+        segment_kmeans(disc_image(), n_clusters=0)
+    with pytest.raises(ValueError, match=r"the field has the size \(3, 4\)"):
+        segment_threshold(disc_image(), field=np.ones((3, 4), bool))
+    with pytest.raises(ValueError, match=r"the start has the size \(3, 4\)"):
+        segment_grabcut(disc_image(), np.ones((3, 4), bool))
+    field = np.where(X > 60, 255, 0).astype(np.uint8)
+    assert not segment_threshold(disc_image(), field=field)[X <= 60].any()
+
+
+def test_weights_that_vanish_do_not_matter():
+    record = LesionImage(disc_image(), field=X < 30)
+    with pytest.warns(EmptyMaskWarning):
+        ThresholdSegmenter(centering=0.05).predict([np.full((2, 200, 3), 90, np.uint8)])
+    for kind in (ThresholdSegmenter, SaliencySegmenter):
+        (found,) = kind(centering=0.05).transform([record])
+        assert found.error is None
+
+
+def test_grabcut_leaves_the_generator_of_opencv_to_others():
+    import cv2
+
+    def drawn(seed):
+        cv2.setRNGSeed(seed)
+        GrabCutSegmenter().predict([disc_image()])
+        return cv2.randu(np.zeros((1, 4), np.float32), np.zeros(1), np.ones(1)).tolist()
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
 
 
 def test_grabcut_repeats_itself_whatever_opencv_drew_before():

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.pipeline import make_pipeline
 
 from skinseg import (
     BatchedPipeline,
     EnsembleSegmenter,
+    FrameCropper,
+    ImageResizer,
     KMeansSegmenter,
     LesionImage,
     ReferenceSegmenter,
@@ -15,7 +18,8 @@ from skinseg import (
     SuperpixelSegmenter,
     ThresholdSegmenter,
 )
-from skinseg.exceptions import ImageBatchError
+from skinseg.exceptions import EmptyMaskWarning, ImageBatchError
+from skinseg.masks import overlap_counts
 from skinseg.segmentation import ChanVeseSegmenter
 
 Y, X = np.mgrid[:90, :120]
@@ -77,7 +81,7 @@ def test_confidence_is_the_agreement():
     (record,) = fixed(60, 60, 60).transform([IMAGE])
     assert record.confidence == 1
     (record,) = fixed(30, 60, 60).transform([IMAGE])
-    assert record.confidence == pytest.approx((0.5 + 1 + 1) / 3)
+    assert record.confidence == pytest.approx((30 + 30 * 2 / 3) / 60)
 
 
 def test_default_members_are_those_documented():
@@ -149,3 +153,42 @@ def test_an_error_of_a_member_names_it():
     ensemble = EnsembleSegmenter([("refine", ChanVeseSegmenter(start="mask"))])
     with pytest.raises(ImageBatchError, match=r"X\[0\] \(wall\): refine: start='mask'"):
         ensemble.predict([LesionImage(IMAGE, name="wall")])
+
+
+def test_a_pipeline_as_member_answers_in_the_right_place():
+    framed = IMAGE.copy()
+    framed[:, :25] = 0
+    plain = EnsembleSegmenter([("a", ThresholdSegmenter())]).fit([framed]).predict([framed])[0]
+    members = [
+        ("resized", make_pipeline(ImageResizer(64), ThresholdSegmenter())),
+        ("cropped", make_pipeline(FrameCropper(), ThresholdSegmenter())),
+        ("batched", BatchedPipeline([("crop", FrameCropper()), ("seg", ThresholdSegmenter())])),
+    ]
+    for member in members:
+        (mask,) = EnsembleSegmenter([member]).fit([framed]).predict([framed])
+        assert overlap_counts(plain, mask).jaccard > 0.85, member[0]
+
+
+def test_members_and_weights_are_checked_without_a_fit_too():
+    with pytest.raises(ValueError, match="'offset' parameter of ThresholdSegmenter"):
+        EnsembleSegmenter([("t", ThresholdSegmenter(offset=5))]).predict([IMAGE])
+    with pytest.raises(ValueError, match="'weights' parameter of EnsembleSegmenter must be 2 numbers"):
+        fixed(30, 60, weights=["a", "b"]).predict([IMAGE])
+    with pytest.raises(ValueError, match=r"\(name, segmenter\) pairs"):
+        EnsembleSegmenter([5]).predict([IMAGE])
+    (mask,) = fixed(30, 60, 90, weights=[1e308] * 3).predict([IMAGE])
+    assert columns(mask) == 60
+
+
+def test_an_empty_outline_has_no_confidence():
+    with pytest.warns(EmptyMaskWarning):
+        (record,) = EnsembleSegmenter().transform([np.full((40, 50, 3), 90, np.uint8)])
+    assert record.confidence == 0
+
+
+def test_a_broken_file_is_left_out_of_learning(lesions, broken_files):
+    images, masks = [*lesions.images, broken_files / "cut.jpg"], [*lesions.masks, np.ones((150, 200), bool)]
+    members = [("s", SuperpixelSegmenter(60, max_iter=5, random_state=0))]
+    with pytest.raises(ImageBatchError, match="cut"):
+        EnsembleSegmenter(members).fit(images, masks)
+    assert list(EnsembleSegmenter(members, on_error="nan").fit(images, masks).errors_) == [16]
