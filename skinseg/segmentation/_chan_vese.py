@@ -122,7 +122,7 @@ def segment_chan_vese(
     >>> image[20:44, 20:44] = 90
     >>> start = np.zeros((64, 64), dtype=bool)
     >>> start[26:38, 26:38] = True
-    >>> mask = segment_chan_vese(image, start, contour_smoothing=0, hair_width=0, blur=0)
+    >>> mask = segment_chan_vese(image, start, n_iterations=20, contour_smoothing=0, hair_width=0, blur=0)
     >>> int(mask.sum()) == 24 * 24
     True
     """

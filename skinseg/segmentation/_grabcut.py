@@ -103,7 +103,7 @@ def segment_grabcut(
     >>> image = np.full((64, 64, 3), 200, dtype=np.uint8)
     >>> image[20:44, 20:44] = 90
     >>> start = np.zeros((64, 64), dtype=bool)
-    >>> start[18:40, 18:40] = True
+    >>> start[18:46, 18:46] = True
     >>> mask = segment_grabcut(image, start, hair_width=0, blur=0)
     >>> int(mask.sum()) == 24 * 24
     True
