@@ -1,7 +1,8 @@
 """Clinical features of an outlined lesion: asymmetry, border, color, dimension."""
 
 from ._abcd import ABCDFeaturizer
-from ._table import FEATURES, Feature
+from ._catalog import FEATURES
+from ._table import Feature
 from .asymmetry import measure_asymmetry
 from .border import measure_border
 from .color import measure_color

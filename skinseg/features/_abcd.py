@@ -16,12 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from .._mapping import load_or_fail, transform_batch
 from ..base import BaseFeaturizer
 from ..images import LesionImage, check_images
+from ._catalog import FEATURES, GROUPS, measure
 from ._region import LesionRegion
-from ._table import FEATURES, GROUPS
-from .asymmetry import measure_asymmetry
-from .border import measure_border
-from .color import measure_color
-from .dimension import measure_dimension
 
 __all__ = ["ABCDFeaturizer"]
 
@@ -210,22 +206,5 @@ class ABCDFeaturizer(BaseFeaturizer):
         if mask is None or not mask.any():
             return np.full(len(names), np.nan)
         region = LesionRegion.of(record, mask, self.working_size)
-        values: dict[str, float] = {}
-        if "asymmetry" in self.groups:
-            values |= measure_asymmetry(region.image, region.mask, lab=region.lab)
-        if "border" in self.groups:
-            values |= measure_border(region.mask)
-        if "color" in self.groups:
-            values |= measure_color(
-                region.image, region.mask, field=region.field, artifacts=region.artifacts, lab=region.lab
-            )
-        if "dimension" in self.groups:
-            values |= measure_dimension(
-                region.mask,
-                scale=region.scale,
-                pixel_size=region.pixel_size,
-                area=region.area,
-                field_area=region.field_area,
-                diagonal=region.diagonal,
-            )
+        values = measure(region, set(names))
         return np.array([values[name] for name in names], dtype=np.float64)

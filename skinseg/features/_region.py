@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 
 from ..field import valid_field
 from ..images import LesionImage
-from ..masks import resize_mask
+from ..masks import as_mask, resize_mask
 
-__all__ = ["LesionRegion", "to_lab"]
+__all__ = ["SMALL", "LesionRegion", "to_lab"]
+
+SMALL = 256
+"""Working size, in pixels of the longer side, of what needs no fine detail."""
 
 _RIM = 0.6  # rim of skin around the bounding box, in radii of the disc of equal area
 
@@ -22,7 +27,7 @@ def to_lab(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LesionRegion:
     """Lesion and surrounding skin, cut out and brought to a working size.
 
@@ -42,6 +47,15 @@ class LesionRegion:
         Diagonal of the original image in its pixels.
     pixel_size : float or None
         Millimeters per pixel of the original image.
+    offset : tuple of (float, float)
+        Row and column of the region's corner in the image it was cut from.
+    zoom : tuple of (float, float)
+        Pixels of the image it was cut from per pixel of the region, down and
+        across.
+    image_shape : tuple of (int, int)
+        Height and width of the image it was cut from.
+    reasons : dict of str to str
+        Why a feature is NaN, for every feature that is.
     """
 
     image: np.ndarray
@@ -53,45 +67,224 @@ class LesionRegion:
     field_area: float
     diagonal: float
     pixel_size: float | None
+    offset: tuple[float, float]
+    zoom: tuple[float, float]
+    image_shape: tuple[int, int]
+    reasons: dict[str, str] = field(default_factory=dict)
+    _copies: dict[int, LesionRegion] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: LesionImage, mask: np.ndarray, working_size: int = 512) -> LesionRegion:
+        """Cut the region out of a loaded record."""
+        return cls._cut(
+            record.image,
+            mask,
+            record.field,
+            record.artifact_mask,
+            working_size,
+            scale=record.geometry.scale,
+            diagonal=float(np.hypot(*record.geometry.origin)),
+            pixel_size=record.pixel_size,
+        )
+
+    @classmethod
+    def of_arrays(
+        cls,
+        image: np.ndarray,
+        mask: np.ndarray,
+        *,
+        field: np.ndarray | None = None,
+        artifacts: np.ndarray | None = None,
+        scale: tuple[float, float] = (1.0, 1.0),
+        pixel_size: float | None = None,
+        working_size: int = 512,
+    ) -> LesionRegion:
+        """Check the arrays that a user hands to a function, and cut the region out of them."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f"image must be an (H, W, 3) uint8 RGB array, got shape {image.shape} and dtype {image.dtype}; "
+                "skinseg.read_image makes one of any file"
+            )
+        masks = {"mask": as_mask(mask)}
+        masks |= {
+            name: as_mask(given) for name, given in (("field", field), ("artifacts", artifacts)) if given is not None
+        }
+        for name, given in masks.items():
+            if given.shape != image.shape[:2]:
+                raise ValueError(f"{name} must have the size {image.shape[:2]} of its image, got {given.shape}")
+        return cls._cut(
+            image,
+            masks["mask"],
+            masks.get("field"),
+            masks.get("artifacts"),
+            working_size,
+            scale=scale,
+            diagonal=float(np.hypot(image.shape[0] * scale[0], image.shape[1] * scale[1])),
+            pixel_size=pixel_size,
+        )
+
+    @classmethod
+    def _cut(
+        cls,
+        image: np.ndarray,
+        mask: np.ndarray,
+        field: np.ndarray | None,
+        artifacts: np.ndarray | None,
+        working_size: int,
+        *,
+        scale: tuple[float, float],
+        diagonal: float,
+        pixel_size: float | None,
+    ) -> LesionRegion:
+        if field is None:
+            field = valid_field(image)
+        mask = np.ascontiguousarray(mask)
+        left, top, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.any() else (0, 0, *mask.shape[::-1])
+        pixels = int(np.count_nonzero(mask))
+        rim = int(np.ceil(_RIM * np.sqrt(pixels / np.pi))) + 2
+        top, left, bottom, right = max(0, top - rim), max(0, left - rim), top + height + rim, left + width + rim
+        part = np.s_[top:bottom, left:right]
+        region = cls(
+            image=np.ascontiguousarray(image[part]),
+            mask=np.ascontiguousarray(mask[part]),
+            # what somebody outlined as lesion is in view, however dark it is
+            field=np.ascontiguousarray(field[part] | mask[part]),
+            artifacts=(
+                np.zeros(mask[part].shape, bool) if artifacts is None else np.ascontiguousarray(artifacts[part])
+            ),
+            scale=scale,
+            area=pixels * scale[0] * scale[1],
+            field_area=int(np.count_nonzero(field | mask)) * scale[0] * scale[1],
+            diagonal=diagonal,
+            pixel_size=pixel_size,
+            offset=(float(top), float(left)),
+            zoom=(1.0, 1.0),
+            image_shape=(image.shape[0], image.shape[1]),
+        )
+        return region.at(working_size)
+
+    def at(self, working_size: int) -> LesionRegion:
+        """Get the same region with a longer side of at most so many pixels; it shares the reasons."""
+        height, width = self.mask.shape
+        shrink = working_size / max(height, width)
+        if shrink >= 1:
+            return self
+        if working_size not in self._copies:
+            shape = max(1, round(height * shrink)), max(1, round(width * shrink))
+            ratio = height / shape[0], width / shape[1]
+            small = resize_mask(self.mask, shape)
+            self._copies[working_size] = replace(
+                self,
+                image=cv2.resize(self.image, shape[::-1], interpolation=cv2.INTER_AREA),
+                # a lesion of a few pixels in a large frame may vanish; keep every pixel that it touches then
+                mask=small if small.any() else resize_mask(self.mask.astype(np.float32), shape) > 0,
+                field=resize_mask(self.field, shape),
+                artifacts=(
+                    resize_mask(self.artifacts.astype(np.float32), shape) > 0
+                    if self.artifacts.any()
+                    else np.zeros(shape, bool)
+                ),
+                scale=(self.scale[0] * ratio[0], self.scale[1] * ratio[1]),
+                zoom=(self.zoom[0] * ratio[0], self.zoom[1] * ratio[1]),
+                _copies={},
+            )
+        return self._copies[working_size]
+
+    def not_measured(self, names: Iterable[str], reason: str) -> dict[str, float]:
+        """Note why features are not measured; give a NaN for each."""
+        names = list(names)
+        self.reasons.update(dict.fromkeys(names, reason))
+        return dict.fromkeys(names, float("nan"))
+
+    def to_image(self, points: Any) -> np.ndarray:
+        """Map points (row, column) of the region to pixels of the image it was cut from."""
+        return (np.asarray(points, dtype=np.float64) + 0.5) * self.zoom - 0.5 + self.offset
+
+    @cached_property
+    def has_lesion(self) -> bool:
+        """Whether the mask has any pixel."""
+        return bool(self.mask.any())
 
     @cached_property
     def lab(self) -> np.ndarray:
         """CIELAB values, float32."""
         return to_lab(self.image)
 
-    @classmethod
-    def of(cls, record: LesionImage, mask: np.ndarray, working_size: int) -> LesionRegion:
-        """Cut the region out of a loaded record whose mask is not empty."""
-        image, field = record.image, record.field
-        if field is None:
-            field = valid_field(image)
-        down, across = record.geometry.scale
-        left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-        pixels = int(np.count_nonzero(mask))
-        rim = int(np.ceil(_RIM * np.sqrt(pixels / np.pi))) + 2
-        part = np.s_[max(0, top - rim) : top + height + rim, max(0, left - rim) : left + width + rim]
-        artifacts = record.artifact_mask
-        image, cut_mask, cut_field = image[part], mask[part], field[part]
-        cut_artifacts = np.zeros(cut_mask.shape, bool) if artifacts is None else artifacts[part]
-        shrink = min(1.0, working_size / max(cut_mask.shape))
-        scale = (down, across)
-        if shrink < 1:
-            shape = max(1, round(cut_mask.shape[0] * shrink)), max(1, round(cut_mask.shape[1] * shrink))
-            scale = (down * cut_mask.shape[0] / shape[0], across * cut_mask.shape[1] / shape[1])
-            image = cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
-            small = resize_mask(cut_mask, shape)
-            # a lesion of a few pixels in a large frame may vanish; keep every pixel that it touches then
-            cut_mask = small if small.any() else resize_mask(cut_mask.astype(np.float32), shape) > 0
-            cut_field = resize_mask(cut_field, shape)
-            cut_artifacts = resize_mask(cut_artifacts.astype(np.float32), shape) > 0
-        return cls(
-            image=np.ascontiguousarray(image),
-            mask=np.ascontiguousarray(cut_mask),
-            field=np.ascontiguousarray(cut_field),
-            artifacts=np.ascontiguousarray(cut_artifacts),
-            scale=scale,
-            area=pixels * down * across,
-            field_area=int(np.count_nonzero(field | mask)) * down * across,
-            diagonal=float(np.hypot(*record.geometry.origin)),
-            pixel_size=record.pixel_size,
-        )
+    @cached_property
+    def lesion(self) -> np.ndarray:
+        """The lesion without painted-over pixels, unless nothing else is left of it."""
+        clean = self.mask & ~self.artifacts
+        return clean if clean.any() else self.mask
+
+    @cached_property
+    def radius(self) -> float:
+        """Radius of the disc of equal area, in pixels of the region."""
+        return float(np.sqrt(np.count_nonzero(self.mask) / np.pi))
+
+    @cached_property
+    def outside(self) -> np.ndarray:
+        """Distance from the lesion in pixels of the region, 0 inside, float32."""
+        return cv2.distanceTransform((~self.mask).view(np.uint8), cv2.DIST_L2, 5)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """Distance from the outside in pixels of the region, 0 outside, float32.
+
+        What lies beyond the edge of the image counts as lesion: there is no
+        outline where the image ends.
+        """
+        return cv2.distanceTransform(self.mask.view(np.uint8), cv2.DIST_L2, 5)
+
+    @cached_property
+    def skin(self) -> np.ndarray:
+        """The ring of skin that the lesion is compared with, empty where none is in view."""
+        return surrounding_skin(self.mask, field=self.field, artifacts=self.artifacts, distance=self.outside)
+
+    @cached_property
+    def skin_color(self) -> np.ndarray | None:
+        """Median CIELAB of the surrounding skin, of shape (3,), float64; None where none is in view."""
+        if not self.skin.any():
+            return None
+        return np.median(np.ascontiguousarray(self.lab[self.skin].T), axis=1).astype(np.float64)
+
+
+_RING = (0.1, 0.5)  # the skin looked at lies this far outside of the outline, in radii of the disc of equal area
+
+
+def surrounding_skin(
+    mask: np.ndarray,
+    *,
+    field: np.ndarray | None = None,
+    artifacts: np.ndarray | None = None,
+    distance: np.ndarray | None = None,
+) -> np.ndarray:
+    """Find the ring of skin that a lesion is compared with.
+
+    Parameters
+    ----------
+    mask : ndarray of shape (H, W), bool
+        The lesion.
+    field : ndarray of shape (H, W), bool, default=None
+        Valid field of view.
+    artifacts : ndarray of shape (H, W), bool, default=None
+        Pixels to leave out.
+    distance : ndarray of shape (H, W), float32, default=None
+        Distance from the lesion, if it is known already.
+
+    Returns
+    -------
+    ndarray of shape (H, W), bool
+        Pixels from 0.1 to 0.5 radii of the equivalent disc outside of the
+        outline; all valid pixels outside of it where the ring has none; empty
+        where the lesion fills the field.
+    """
+    allowed = ~mask
+    if field is not None:
+        allowed &= field
+    if artifacts is not None:
+        allowed &= ~artifacts
+    radius = np.sqrt(np.count_nonzero(mask) / np.pi)
+    if distance is None:
+        distance = cv2.distanceTransform(np.ascontiguousarray(~mask).view(np.uint8), cv2.DIST_L2, 5)
+    ring = allowed & (distance > _RING[0] * radius) & (distance <= max(_RING[1] * radius, 2))
+    return ring if ring.any() else allowed

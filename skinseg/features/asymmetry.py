@@ -7,10 +7,26 @@ import numpy as np
 
 from ..masks import as_mask, resize_mask
 from ._region import to_lab
+from ._table import Block, Feature
 
 __all__ = ["measure_asymmetry", "principal_axes"]
 
 _WORKING_SIZE = 256
+_STOLZ = "Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
+_ASYMMETRY_FEATURES: tuple[Feature, ...] = (
+    Feature("asymmetry_shape", "1", 0, 1, _STOLZ, "Mean of the shape asymmetry about the two principal axes."),
+    Feature("asymmetry_shape_major", "1", 0, 1, _STOLZ,
+            "Share of the lesion without a mirror image in it about the major principal axis."),
+    Feature("asymmetry_shape_minor", "1", 0, 1, _STOLZ,
+            "Share of the lesion without a mirror image in it about the minor principal axis."),
+    Feature("asymmetry_color", "1", 0, 1, _STOLZ, "Mean of the color asymmetry about the two principal axes."),
+    Feature("asymmetry_color_major", "1", 0, 1, _STOLZ,
+            "Mean CIELAB difference of mirrored pixels about the major principal axis, over 100."),
+    Feature("asymmetry_color_minor", "1", 0, 1, _STOLZ,
+            "Mean CIELAB difference of mirrored pixels about the minor principal axis, over 100."),
+    Feature("asymmetry_center_shift", "1", 0, 1, "Celebi et al., Comput. Med. Imaging Graph. 31 (2007) 362-373",
+            "Distance of the center of darkness from the center of the shape, over the equivalent diameter."),
+)  # fmt: skip
 
 
 def principal_axes(mask: np.ndarray) -> tuple[tuple[float, float], float]:
@@ -132,3 +148,7 @@ def _center_shift(lightness: np.ndarray, mask: np.ndarray, center: tuple[float, 
     rows, columns = np.nonzero(mask)
     x, y = np.average(columns, weights=darkness), np.average(rows, weights=darkness)
     return float(np.hypot(x - center[0], y - center[1]) / np.sqrt(4 * area / np.pi))
+
+
+BLOCKS = (Block(_ASYMMETRY_FEATURES, lambda region: measure_asymmetry(region.image, region.mask, lab=region.lab)),)
+"""How the group is measured."""

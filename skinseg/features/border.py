@@ -7,9 +7,18 @@ import numpy as np
 from skimage.measure import find_contours
 
 from ..masks import as_mask, largest_component
+from ._table import INF, Block, Feature
 
 __all__ = ["measure_border", "outline"]
 
+_GEOMETRY = "elementary geometry"
+_BORDER_FEATURES: tuple[Feature, ...] = (
+    Feature("border_compactness", "1", 1, INF, _GEOMETRY, "Perimeter squared over 4 pi times the area; 1 for a disc."),
+    Feature("border_solidity", "1", 0, 1, _GEOMETRY, "Area over the area of the convex hull."),
+    Feature("border_convexity", "1", 0, 1, _GEOMETRY, "Perimeter of the convex hull over the perimeter."),
+    Feature("border_radial_irregularity", "1", 0, INF, _GEOMETRY,
+            "Standard deviation over mean of the distance from the centroid along the outline; 0 for a disc."),
+)  # fmt: skip
 _NAMES = ("border_compactness", "border_solidity", "border_convexity", "border_radial_irregularity")
 
 
@@ -118,3 +127,7 @@ def _polygon_centroid(polygon: np.ndarray) -> np.ndarray:
     there = np.roll(here, -1, axis=0)
     cross = here[:, 1] * there[:, 0] - there[:, 1] * here[:, 0]
     return origin + ((here + there) * cross[:, None]).sum(axis=0) / (3 * cross.sum())
+
+
+BLOCKS = (Block(_BORDER_FEATURES, lambda region: measure_border(region.mask)),)
+"""How the group is measured."""

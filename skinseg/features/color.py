@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from ..masks import as_mask
-from ._region import to_lab
-from ._table import _COLOR_NAMES
+from ._region import surrounding_skin, to_lab
+from ._table import INF, Block, Feature
 
 __all__ = ["REFERENCE_COLORS", "clinical_colors", "measure_color", "surrounding_skin"]
 
@@ -21,40 +21,35 @@ REFERENCE_COLORS = {
 }
 """sRGB values of the six colors of the ABCD rule (Kasmi and Mokrani 2016)."""
 
+_STOLZ = "Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
+_CIE = "CIE 15:2018 (CIELAB, D65)"
+_KASMI = "Kasmi and Mokrani, IET Image Process. 10 (2016) 448-455"
+_CHANNELS = (("l", "lightness L*"), ("a", "red-green axis a*"), ("b", "yellow-blue axis b*"))
+_COLOR_NAMES = ("white", "red", "light_brown", "dark_brown", "blue_gray", "black")
+_COLOR_FEATURES: tuple[Feature, ...] = (
+    *(
+        Feature(f"color_{c}_mean", "CIELAB", 0 if c == "l" else -128, 100 if c == "l" else 127, _CIE,
+                f"Mean {text} of the lesion.")
+        for c, text in _CHANNELS
+    ),
+    *(
+        Feature(f"color_{c}_std", "CIELAB", 0, 128, _CIE, f"Standard deviation of the {text} within the lesion.")
+        for c, text in _CHANNELS
+    ),
+    *(
+        Feature(f"color_{c}_contrast", "CIELAB", -255, 255, "Stanley et al., Skin Res. Technol. 13 (2007) 62-72",
+                f"Mean {text} of the lesion minus that of the skin around it.")
+        for c, text in _CHANNELS
+    ),
+    Feature("color_contrast", "CIELAB", 0, INF, _CIE,
+            "Color difference (CIE 1976) of the means of lesion and surrounding skin."),
+    *(
+        Feature(f"color_{name}_share", "1", 0, 1, _KASMI, f"Share of the lesion of the color {name.replace('_', ' ')}.")
+        for name in _COLOR_NAMES
+    ),
+    Feature("color_count", "1", 1, 6, _STOLZ, "How many of the six clinical colors have at least 5 % of the lesion."),
+)  # fmt: skip
 _PRESENT = 0.05  # share of the lesion from which a color counts as present
-_RING = (0.1, 0.5)  # the skin looked at lies this far outside of the outline, in radii of the disc of equal area
-
-
-def surrounding_skin(
-    mask: np.ndarray, *, field: np.ndarray | None = None, artifacts: np.ndarray | None = None
-) -> np.ndarray:
-    """Find the ring of skin that a lesion is compared with.
-
-    Parameters
-    ----------
-    mask : ndarray of shape (H, W), bool
-        The lesion.
-    field : ndarray of shape (H, W), bool, default=None
-        Valid field of view.
-    artifacts : ndarray of shape (H, W), bool, default=None
-        Pixels to leave out.
-
-    Returns
-    -------
-    ndarray of shape (H, W), bool
-        Pixels from 0.1 to 0.5 radii of the equivalent disc outside of the
-        outline; all valid pixels outside of it where the ring has none; empty
-        where the lesion fills the field.
-    """
-    allowed = ~mask
-    if field is not None:
-        allowed &= field
-    if artifacts is not None:
-        allowed &= ~artifacts
-    radius = np.sqrt(np.count_nonzero(mask) / np.pi)
-    distance = cv2.distanceTransform(np.ascontiguousarray(~mask).view(np.uint8), cv2.DIST_L2, 5)
-    ring = allowed & (distance > _RING[0] * radius) & (distance <= max(_RING[1] * radius, 2))
-    return ring if ring.any() else allowed
 
 
 def clinical_colors(lab: np.ndarray, skin_lightness: float = float("nan")) -> np.ndarray:
@@ -160,3 +155,14 @@ def measure_color(
     result |= {f"color_{name}_share": float(share) for name, share in zip(_COLOR_NAMES, shares, strict=True)}
     result["color_count"] = float(max(1, int(np.count_nonzero(shares >= _PRESENT))))
     return result
+
+
+BLOCKS = (
+    Block(
+        _COLOR_FEATURES,
+        lambda region: measure_color(
+            region.image, region.mask, field=region.field, artifacts=region.artifacts, lab=region.lab
+        ),
+    ),
+)
+"""How the group is measured."""

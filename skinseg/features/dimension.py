@@ -6,9 +6,25 @@ import cv2
 import numpy as np
 
 from ..masks import as_mask
+from ._table import INF, Block, Feature
 
 __all__ = ["feret_max", "measure_dimension"]
 
+_GEOMETRY = "elementary geometry"
+_FERET = "Feret, La grosseur des grains (1930)"
+_DIMENSION_FEATURES: tuple[Feature, ...] = (
+    Feature("dimension_area_px", "px^2", 0, INF, _GEOMETRY, "Area in pixels of the original image."),
+    Feature("dimension_area_mm2", "mm^2", 0, INF, _GEOMETRY, "Area, where the pixel size is known."),
+    Feature("dimension_area_fraction", "1", 0, 1, _GEOMETRY, "Area over that of the field of view."),
+    Feature("dimension_equivalent_diameter_px", "px", 0, INF, _GEOMETRY, "Diameter of the disc of equal area."),
+    Feature("dimension_equivalent_diameter_mm", "mm", 0, INF, _GEOMETRY, "The same, where the pixel size is known."),
+    Feature("dimension_feret_max_px", "px", 0, INF, _FERET,
+            "Largest diameter in pixels of the original image."),
+    Feature("dimension_feret_max_mm", "mm", 0, INF, _FERET,
+            "Largest diameter, where the pixel size is known (6 mm is the limit of the naked-eye rule)."),
+    Feature("dimension_feret_max_fraction", "1", 0, 1, _GEOMETRY,
+            "Largest diameter over the diagonal of the image."),
+)  # fmt: skip
 _NAMES = ("area_px", "area_mm2", "area_fraction", "equivalent_diameter_px", "equivalent_diameter_mm",
           "feret_max_px", "feret_max_mm", "feret_max_fraction")  # fmt: skip
 
@@ -108,3 +124,19 @@ def measure_dimension(
         "dimension_feret_max_mm": feret * unit,
         "dimension_feret_max_fraction": min(1.0, feret / diagonal),
     }
+
+
+BLOCKS = (
+    Block(
+        _DIMENSION_FEATURES,
+        lambda region: measure_dimension(
+            region.mask,
+            scale=region.scale,
+            pixel_size=region.pixel_size,
+            area=region.area,
+            field_area=region.field_area,
+            diagonal=region.diagonal,
+        ),
+    ),
+)
+"""How the group is measured."""

@@ -12,8 +12,9 @@ from skinseg.features import (
     measure_color,
     measure_dimension,
 )
-from skinseg.features._table import GROUPS
-from skinseg.features.color import REFERENCE_COLORS, clinical_colors, surrounding_skin
+from skinseg.features._catalog import GROUPS
+from skinseg.features._region import surrounding_skin
+from skinseg.features.color import REFERENCE_COLORS, clinical_colors
 
 Y, X = np.mgrid[:120, :160]
 DISC = (Y - 60) ** 2 + (X - 80) ** 2 <= 30**2

@@ -1,4 +1,4 @@
-"""Features against values derived by hand; `abcd.csv` tells each derivation and tolerance."""
+"""Features against values derived by hand; a table for each group tells derivations and tolerances."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from shapes import SHAPES
 from skinseg import ABCDFeaturizer
 from skinseg.features import FEATURES
 
-TABLE = pd.read_csv(Path(__file__).parent / "abcd.csv")
+TABLE = pd.concat(map(pd.read_csv, sorted(Path(__file__).parent.glob("*.csv"))), ignore_index=True)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
