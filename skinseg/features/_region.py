@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from functools import cached_property
 from typing import Any
 
@@ -70,8 +71,8 @@ class LesionRegion:
     offset: tuple[float, float]
     zoom: tuple[float, float]
     image_shape: tuple[int, int]
-    reasons: dict[str, str] = field(default_factory=dict)
-    _copies: dict[int, LesionRegion] = field(default_factory=dict)
+    reasons: dict[str, str] = dataclass_field(default_factory=dict)
+    _copies: dict[int, LesionRegion] = dataclass_field(default_factory=dict)
 
     @classmethod
     def of(cls, record: LesionImage, mask: np.ndarray, working_size: int = 512) -> LesionRegion:
