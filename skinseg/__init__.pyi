@@ -1,4 +1,5 @@
 from . import artifacts as artifacts
+from . import classification as classification
 from . import datasets as datasets
 from . import evaluation as evaluation
 from . import exceptions as exceptions
@@ -8,11 +9,14 @@ from . import masks as masks
 from . import metrics as metrics
 from . import preprocessing as preprocessing
 from . import resampling as resampling
+from . import rule as rule
 from . import segmentation as segmentation
 from . import synthesis as synthesis
 from . import testing as testing
 from ._version import __version__ as __version__
+from .classification import ABCDRuleClassifier as ABCDRuleClassifier
 from .features import ABCDFeaturizer as ABCDFeaturizer
+from .features import estimate_pixel_size as estimate_pixel_size
 from .geometry import Geometry as Geometry
 from .images import LesionImage as LesionImage
 from .images import check_images as check_images

@@ -11,6 +11,7 @@ __all__ = [
     "InvalidImagesError",
     "ModelFileError",
     "SkinsegWarning",
+    "UnknownColumnsWarning",
     "VersionMismatchWarning",
 ]
 
@@ -89,6 +90,10 @@ class SkinsegWarning(UserWarning):
 
 class EmptyMaskWarning(SkinsegWarning):
     """No lesion was found in an image: its mask is empty and its features are NaN."""
+
+
+class UnknownColumnsWarning(SkinsegWarning):
+    """It is not known which columns of a table are the parts of the ABCD rule: another score is learned instead."""
 
 
 class VersionMismatchWarning(SkinsegWarning):

@@ -14,7 +14,7 @@ import skops.io
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from . import clinical, features, pipeline, preprocessing, segmentation
+from . import classification, clinical, features, pipeline, preprocessing, segmentation
 from ._files import write_file
 from .base import nested_estimators
 from .exceptions import ModelFileError
@@ -55,7 +55,7 @@ _TRUSTED_OTHERS = frozenset({
 
 def _own_types() -> set[str]:
     """Names of the classes of skinseg that a model may hold."""
-    modules = (features, pipeline, preprocessing, segmentation)
+    modules = (classification, features, pipeline, preprocessing, segmentation)
     items = [item for module in modules for name in module.__all__ if isinstance(item := getattr(module, name), type)]
     items += [getattr(clinical, name) for name in clinical.__all__]  # functions that select columns
     return {f"{item.__module__}.{item.__qualname__}" for item in items}

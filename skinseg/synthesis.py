@@ -41,6 +41,8 @@ LESION_COLORS = {
 }
 """The six clinical colors, as CIELAB differences to the surrounding skin."""
 
+_GRAIN = 1.5  # standard deviation, in L*, of the grain between structures
+
 STRUCTURES = ("network", "globules", "dots", "streaks", "homogeneous")
 """The five differential structures of the ABCD rule."""
 
@@ -141,17 +143,16 @@ def lesion_radius(
     """
     aspect = rng.uniform(0.7, 0.9)
     radius = 1 / np.sqrt((np.cos(angle) * np.sqrt(aspect)) ** 2 + (np.sin(angle) / np.sqrt(aspect)) ** 2)
-    orders = np.arange(4, 15, 2)  # even orders without a phase are symmetric about both axes
-    notches = rng.normal(0, 1, len(orders)) / orders**0.5
+    orders = np.arange(6, 15, 2)  # even orders without a phase are symmetric about both axes
+    # each order has its size, and chance only tells in from out: a value of the dial is one of irregularity
+    notches = rng.choice([-1.0, 1.0], len(orders)) / orders**0.5
     notches *= 0.22 * irregularity / np.linalg.norm(notches)
-    lobes = rng.normal(0, 1, 3) / (1, 1.5, 2)
-    lobes *= 0.5 * asymmetry / np.linalg.norm(lobes)
-    # sines of odd and even order: symmetric about neither axis
-    phases = rng.uniform(0.25, 0.75, 3) * np.pi / 2
     for order, size in zip(orders, notches, strict=True):
         radius = radius + size * np.cos(order * angle)
-    for number, (size, phase) in enumerate(zip(lobes, phases, strict=True), start=1):
-        radius = radius + size * np.sin(number * angle + phase)
+    # odd orders from 3: order 1 moves an outline and order 2 turns its axes, which leaves it as symmetric as it was
+    phases = rng.uniform(0.4, 0.6, 2) * np.pi / 2
+    for lobe, depth, phase in zip((3, 5), (0.30, 0.12), phases, strict=True):
+        radius = radius + asymmetry * depth * np.sin(lobe * angle + phase)
     return np.maximum(radius, 0.2)
 
 
@@ -161,6 +162,14 @@ def _folded_noise(u: np.ndarray, v: np.ndarray, scale: float, rng: np.random.Gen
     extent = int(np.ceil(np.hypot(*u.shape))) + 2
     quarter = smooth_noise((extent, extent), scale, rng)
     return cv2.remap(quarter, np.abs(u), np.abs(v), cv2.INTER_LINEAR)
+
+
+def _standardized(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Bring values to mean 0 and standard deviation 1 over a mask."""
+    if not mask.any():
+        return values
+    inside = values[mask]
+    return (values - inside.mean()) / max(float(inside.std()), 1e-6)
 
 
 def _color_map(
@@ -178,16 +187,23 @@ def _color_map(
 
 def _spots(
     u: np.ndarray, v: np.ndarray, radius: float, size: tuple[float, float], count: int, one_sided: float,
-    rng: np.random.Generator,
+    quarter: tuple[int, int], rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
     """Round spots within the lesion, mirrored about both axes or more and more on one side."""
     cover = np.zeros(u.shape, np.float32)
-    for _ in range(count):
-        distance, turn = 0.85 * radius * np.sqrt(rng.random()), rng.uniform(0, np.pi / 2)
-        y, x = distance * np.sin(turn), distance * np.cos(turn)
-        spread = radius * rng.uniform(*size) / 2
-        # with probability one_sided a spot lies on one side only, instead of at its four mirror places
-        places = [(1, 1)] if rng.random() < one_sided else [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+    placed = np.empty((0, 3))
+    for number in range(count):
+        for _ in range(20):  # spots lie side by side; where there is no room left, over each other
+            distance, turn = 0.85 * radius * np.sqrt(rng.random()), rng.uniform(0, np.pi / 2)
+            y, x = distance * np.sin(turn), distance * np.cos(turn)
+            spread = radius * rng.uniform(*size) / 2
+            apart = np.hypot(placed[:, 0] - y, placed[:, 1] - x) > 1.4 * (placed[:, 2] + spread)
+            if apart.all() and min(x, y) > 1.4 * spread:
+                break
+        placed = np.vstack([placed, [y, x, spread]])
+        # a share of the spots, one_sided, lies in one quarter only, instead of at all four mirror places
+        alone = number < round(one_sided * count)
+        places = [quarter] if alone else [(1, 1), (1, -1), (-1, 1), (-1, -1)]
         for sign_y, sign_x in places:
             square = (v - sign_y * y) ** 2 + (u - sign_x * x) ** 2
             cover = np.maximum(cover, _sigmoid((spread - np.sqrt(square)) / max(0.25 * spread, 0.4)))
@@ -199,16 +215,19 @@ def _structure_layer(
     rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
     """Differences of lightness that the structures make."""
-    side = 1 - one_sided * _sigmoid(u / (0.08 * radius))  # fades the structures out on one side
-    layer = np.zeros(u.shape, np.float32)
+    # what is not made of spots fades out towards the opposite quarter, so that it is symmetric about neither axis
+    quarter = int(rng.choice((-1, 1))), int(rng.choice((-1, 1)))
+    side = 1 - one_sided * _sigmoid(-(quarter[0] * v + quarter[1] * u) / (0.12 * radius))
+    # what has structures has a grain between them, and only a homogeneous area is without
+    layer = np.asarray(_GRAIN * _folded_noise(u, v, max(2.0, radius / 14), rng), np.float32)
     if "network" in structures:
         wave = 2 * np.pi / max(radius / rng.uniform(5, 8), 5)
         lines = [np.abs(np.cos(wave / 2 * (np.cos(t) * u + np.sin(t) * np.abs(v)))) for t in np.pi / 3 * np.arange(3)]
         layer -= 16 * np.maximum.reduce([np.maximum(line - 0.8, 0) * 5 for line in lines]) * side
     if "globules" in structures:
-        layer -= 20 * _spots(u, v, radius, (0.16, 0.24), 6, one_sided, rng)
+        layer -= 27 * _spots(u, v, radius, (0.16, 0.24), 7, one_sided, quarter, rng)
     if "dots" in structures:
-        layer -= 26 * _spots(u, v, radius, (0.05, 0.08), 16, one_sided, rng)
+        layer -= 26 * _spots(u, v, radius, (0.05, 0.08), 16, one_sided, quarter, rng)
     if "streaks" in structures:
         angle = np.abs(np.arctan2(v, np.abs(u)))
         rays = np.maximum(np.cos(angle * 2 * int(rng.integers(9, 14))), 0) ** 3
@@ -281,9 +300,9 @@ def draw_lesion(
     x = np.arange(shape[1], dtype=np.float32)[None] - np.float32(center[1])
     cosine, sine = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     u, v = cosine * x + sine * y, cosine * y - sine * x
-    # a slight warp, for nothing that grows is drawn by compass
+    # a slight warp, for nothing that grows is drawn by compass; so slight that it adds no asymmetry to speak of
     extent = int(np.ceil(np.hypot(*shape))) + 2
-    warp = [diameter / 28 * smooth_noise((extent, extent), diameter / 3, rng) for _ in range(2)]
+    warp = [diameter / 60 * smooth_noise((extent, extent), diameter / 3, rng) for _ in range(2)]
     places = u + np.float32(extent / 2), v + np.float32(extent / 2)
     u, v = (axis + cv2.remap(noise, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for axis, noise in zip((u, v), warp, strict=True))  # fmt: skip
@@ -294,16 +313,19 @@ def draw_lesion(
     limit = table[np.rint((angle + np.pi) * (720 / (2 * np.pi))).astype(np.intp)]
     distance = limit - np.hypot(u, v)
     mask = distance > 0
-    # the pigment fades over 2 % of the radius where it ends abruptly, over 32 % elsewhere
+    # the pigment fades over 2 % of the radius where it ends abruptly, over 44 % elsewhere
     octant = (np.arctan2(y, x) % (2 * np.pi)) / (np.pi / 4)
     is_abrupt = np.array([*abrupt, abrupt[0]], np.float32)[np.minimum(octant.astype(np.intp), 8)]
     is_abrupt = cv2.GaussianBlur(is_abrupt, (0, 0), max(0.04 * radius, 0.5))
-    pigment = _sigmoid(distance / (radius * (0.16 - 0.15 * is_abrupt) / 2))
-    mottle = 1 + 0.10 * _folded_noise(u, v, max(3.0, radius / 6), rng) + 0.06 * smooth_noise(shape, 3, rng)
-    place = (1 - asymmetry_color) * _folded_noise(u, v, max(4.0, radius / 1.6), rng)
-    place = place + 0.25 * _folded_noise(u, v, max(3.0, radius / 5), rng)
-    side = rng.uniform(0.2, 0.8) * np.pi / 2 + np.pi / 2 * rng.integers(4)
-    place = place + 1.6 * asymmetry_color * (np.cos(side) * u + np.sin(side) * v) / radius
+    pigment = _sigmoid(distance / (radius * (0.22 - 0.21 * is_abrupt) / 2))
+    mottle = 1 + 0.05 * _folded_noise(u, v, max(3.0, radius / 6), rng) + 0.06 * smooth_noise(shape, 3, rng)
+    even = _folded_noise(u, v, max(4.0, radius / 1.6), rng) + 0.1 * _folded_noise(u, v, max(3.0, radius / 5), rng)
+    side = rng.uniform(0.4, 0.6) * np.pi / 2 + np.pi / 2 * rng.integers(4)
+    odd = np.cos(side) * u + np.sin(side) * v
+    # the dial is the share of what differs between mirror places in what places the colors
+    place = np.sqrt(1 - asymmetry_color) * _standardized(even, mask) + np.sqrt(asymmetry_color) * _standardized(
+        odd, mask
+    )
     wanted = 0.1 + (1 - 0.1 * len(colors)) * rng.dirichlet(np.full(len(colors), 3.0))
     shift, labels = _color_map(place, mask, colors, wanted)
     scale = contrast * skin[..., :1].mean() / 76  # pigment shows less on darker skin

@@ -12,7 +12,7 @@ import skinseg
 ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
-    {"exceptions", "_version", "_files", "_docs", "resampling"},
+    {"exceptions", "_version", "_files", "_docs", "resampling", "rule"},
     {"masks"},
     {"geometry", "reading"},
     {"_record"},
@@ -20,7 +20,7 @@ LEVELS = [
     {"field", "artifacts", "synthesis", "_mapping"},
     {"base"},
     {"metrics", "_batches", "clinical"},
-    {"segmentation", "preprocessing", "features", "datasets"},
+    {"segmentation", "preprocessing", "features", "classification", "datasets"},
     {"pipeline"},
     {"persistence", "evaluation", "bulk", "inspection"},
     {"training"},

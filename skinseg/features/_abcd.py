@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
-from sklearn.utils import Tags
+from sklearn.utils import Bunch, Tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _raise_for_params, process_routing
 from sklearn.utils.validation import check_is_fitted
@@ -16,22 +18,33 @@ from sklearn.utils.validation import check_is_fitted
 from .._mapping import load_or_fail, transform_batch
 from ..base import BaseFeaturizer
 from ..images import LesionImage, check_images
-from ._catalog import FEATURES, GROUPS, measure
+from ._catalog import FEATURES, GROUPS, columns_of, measure
+from ._explain import explain_region
 from ._region import LesionRegion
+from ._table import Feature
 
 __all__ = ["ABCDFeaturizer"]
 
 
 class ABCDFeaturizer(BaseFeaturizer):
-    """Measure asymmetry, border, color and dimension of outlined lesions.
+    """Measure asymmetry, border, color, dimension and structures of outlined lesions.
 
     The mask is read from the records, as a segmenter before it in the pipeline
     (or the user) has written it; or the featurizer segments itself, by the
-    segmenter that it is given. The columns are described in
-    `skinseg.features.FEATURES`. Hair that an earlier step has painted over is
-    left out of the colors. Lengths are in pixels of the original image,
-    whatever size the image was brought to, and in millimeters where the
-    record has a ``pixel_size``.
+    segmenter that it is given. ``feature_table_`` describes every column:
+    name, group, unit, range, working size, source and one sentence. Hair that
+    an earlier step has painted over is left out of colors and structures.
+    Lengths are in pixels of the original image, whatever size the image was
+    brought to, and in millimeters where the record has a ``pixel_size``.
+
+    The ``D`` of the dermoscopic rule are the differential structures
+    (``structure_*``); diameters, the D of the naked-eye rule, are
+    ``dimension_*``. Structures are experimental: their scores have not been
+    compared with the judgment of dermatologists yet.
+
+    A feature is NaN only where it is not there: all of an empty mask,
+    millimeters without a pixel size, what needs skin where none is in view,
+    structures of a lesion that is too small. `explain` tells the reasons.
 
     This is research software and no medical device: the numbers describe an
     image and are no diagnosis.
@@ -41,12 +54,19 @@ class ABCDFeaturizer(BaseFeaturizer):
     segmenter : segmenter, default=None
         Segments the images first; cloned at fit. None reads the masks of the
         records.
-    groups : sequence of str, default=("asymmetry", "border", "color", "dimension")
-        Which groups to measure, in the order of their columns; nothing else is
-        computed.
+    groups : sequence of str, \
+            default=("asymmetry", "border", "color", "dimension", "structure")
+        Which groups to measure; nothing else is computed. With ``asymmetry``,
+        ``border``, ``color`` and ``structure`` together the last column is
+        ``tds``, the total dermoscopy score of the rule.
+    features : sequence of str, default=None
+        Names of the columns to give, in this order, of whatever group; nothing
+        else is computed, and ``groups`` is not looked at. None gives all of
+        the groups.
     working_size : int, default=512
         Longer side, in pixels, to which lesion and surrounding skin are
-        reduced before they are measured, at least 32.
+        reduced before they are measured, at least 32; only structures look at
+        more than 256.
     memory : str, path-like or joblib.Memory, default=None
         Folder in which rows are kept, one an image and setting.
     n_jobs : int, default=None
@@ -61,6 +81,10 @@ class ABCDFeaturizer(BaseFeaturizer):
     ----------
     segmenter_ : segmenter
         The fitted clone of ``segmenter``, if one was given.
+    feature_table_ : DataFrame of shape (n_features, 8)
+        What the columns are, a row a column: ``name``, ``group``, ``unit``,
+        ``low``, ``high``, ``working_size`` (pixels of the longer side of
+        lesion and rim, at most), ``source`` and ``description``.
     errors_ : dict of int to str
         With ``on_error="nan"``, the images that failed in the last call.
 
@@ -79,17 +103,18 @@ class ABCDFeaturizer(BaseFeaturizer):
     >>> from skinseg import ABCDFeaturizer, ThresholdSegmenter
     >>> from skinseg.datasets import make_lesions
     >>> lesions = make_lesions(3, random_state=0)
-    >>> featurizer = ABCDFeaturizer(ThresholdSegmenter(), groups=("border",))
+    >>> featurizer = ABCDFeaturizer(ThresholdSegmenter(), features=["border_score", "color_count"])
     >>> featurizer.fit_transform(lesions.images).shape
-    (3, 4)
-    >>> featurizer.get_feature_names_out()[0]
-    'border_compactness'
+    (3, 2)
+    >>> featurizer.feature_table_["unit"].tolist()
+    ['1', '1']
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseFeaturizer._parameter_constraints,
         "segmenter": [HasMethods(["fit", "transform"]), None],
         "groups": ["array-like"],
+        "features": ["array-like", None],
         "working_size": [Interval(Integral, 32, None, closed="left")],
     }
 
@@ -98,6 +123,7 @@ class ABCDFeaturizer(BaseFeaturizer):
         segmenter: Any = None,
         groups: Sequence[str] = GROUPS,
         *,
+        features: Sequence[str] | None = None,
         working_size: int = 512,
         memory: Any = None,
         n_jobs: int | None = None,
@@ -106,6 +132,7 @@ class ABCDFeaturizer(BaseFeaturizer):
     ) -> None:
         self.segmenter = segmenter
         self.groups = groups
+        self.features = features
         self.working_size = working_size
         self.memory = memory
         self.n_jobs = n_jobs
@@ -123,12 +150,19 @@ class ABCDFeaturizer(BaseFeaturizer):
 
     def _validate_params(self) -> None:
         super()._validate_params()
-        unknown = [group for group in self.groups if group not in GROUPS]
-        if unknown or not len(self.groups):
-            raise ValueError(
-                f"The 'groups' parameter of ABCDFeaturizer must be a sequence of one or more of {list(GROUPS)}. "
-                f"Got {list(self.groups)!r} instead."
-            )
+        for name, given, known in (("groups", self.groups, GROUPS), ("features", self.features, FEATURES)):
+            if given is None:
+                continue
+            chosen = [given] if isinstance(given, str) else list(given)
+            unknown = [item for item in chosen if item not in known]
+            if isinstance(given, str) or unknown or not chosen or len(set(chosen)) < len(chosen):
+                choices = list(known) if name == "groups" else "the names in skinseg.features.FEATURES"
+                close = [match for item in unknown for match in get_close_matches(str(item), known, 1)]
+                hint = f"; did you mean {', '.join(close)}?" if close else ""
+                raise ValueError(
+                    f"The '{name}' parameter of ABCDFeaturizer must be a sequence of one or more different ones of "
+                    f"{choices}. Got {given!r} instead{hint}"
+                )
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the routing of metadata: all goes to ``fit`` of the segmenter.
@@ -187,24 +221,91 @@ class ABCDFeaturizer(BaseFeaturizer):
         ndarray of shape (n_features,), object
             The names, ``<group>_<what>[_<unit>]``.
         """
-        groups = set(self.groups)
-        return np.array([name for name, feature in FEATURES.items() if feature.group in groups], dtype=object)
+        names = columns_of(self.groups) if self.features is None else list(self.features)
+        return np.array(names, dtype=object)
+
+    @property
+    def feature_table_(self) -> pd.DataFrame:
+        """What the columns are."""
+        rows = [FEATURES[name] for name in self.get_feature_names_out()]
+        table = pd.DataFrame(rows, columns=Feature._fields)
+        table.insert(1, "group", [feature.group for feature in rows])
+        return table[["name", "group", "unit", "low", "high", "working_size", "source", "description"]]
+
+    def explain(self, record: Any) -> Bunch:
+        """Give the geometry behind the numbers of one lesion.
+
+        Parameters
+        ----------
+        record : LesionImage, path or array
+            An image; its mask is read, or the fitted segmenter outlines it.
+
+        Returns
+        -------
+        explanation : Bunch
+            All points are (row, column) in pixels of the image given:
+
+            measured : dict of str to float
+                The features, as `transform` gives them.
+            reasons : dict of str to str
+                Why a feature is NaN, for each that is.
+            center, principal_axes, best_axes, asymmetric
+                Centroid, end points of the axes, each (2 axes, 2 ends, 2),
+                and for each best axis what is asymmetric about it.
+            outline, hull : ndarray of shape (n, 2)
+                The outline traced between the pixels, and its convex hull.
+            octants : list of dict
+                For each octant of the border its range of angles, its
+                sharpness and whether it is abrupt.
+            feret_max, feret_min, axis_major, axis_minor : ndarray of shape (2, 2)
+                End points of the diameters.
+            color_map : ndarray of shape (H, W), int
+                Position in `skinseg.features.color.COLOR_NAMES`, -1 for skin
+                and transitions, -2 elsewhere.
+            structure_map : ndarray of shape (H, W), int
+                0 none, 1 network, 2 homogeneous, 3 streaks, 4 dots, 5 globules.
+
+        Raises
+        ------
+        ValueError
+            If the lesion has no mask, or an empty one.
+
+        Examples
+        --------
+        >>> from skinseg import ABCDFeaturizer, LesionImage
+        >>> from skinseg.datasets import make_lesions
+        >>> lesions = make_lesions(1, random_state=0)
+        >>> explanation = ABCDFeaturizer().explain(LesionImage(lesions.images[0], lesions.masks[0]))
+        >>> explanation.best_axes.shape, len(explanation.octants)
+        ((2, 2, 2), 8)
+        """
+        self._check_ready()
+        loaded = load_or_fail(check_images([record], self)[0])
+        if self.segmenter is not None:
+            loaded = transform_batch(self.segmenter_, [loaded])[0]
+        mask = self._mask_of(loaded)
+        if mask is None or not mask.any():
+            raise ValueError(f"no lesion was found in {loaded.name or 'the image'}: there is nothing to explain")
+        region = LesionRegion.of(loaded, mask, self.working_size)
+        return explain_region(region, self.get_feature_names_out())
 
     def _apply_batch(self, records: Sequence[LesionImage]) -> list[Any]:
         if self.segmenter is not None:
             records = transform_batch(self.segmenter_, [load_or_fail(record) for record in records])
         return super()._apply_batch(records)
 
-    def _measure(self, record: LesionImage) -> np.ndarray:
+    def _mask_of(self, record: LesionImage) -> np.ndarray | None:
         if not record.has("mask"):
             raise ValueError(
                 "the image has no mask to measure; put a segmenter before ABCDFeaturizer, give it one as segmenter=, "
                 "or give records (LesionImage) or a table with masks"
             )
-        mask = record.mask
+        return record.mask
+
+    def _measure(self, record: LesionImage) -> np.ndarray:
+        mask = self._mask_of(record)
         names = self.get_feature_names_out()
         if mask is None or not mask.any():
             return np.full(len(names), np.nan)
-        region = LesionRegion.of(record, mask, self.working_size)
-        values = measure(region, set(names))
+        values = measure(LesionRegion.of(record, mask, self.working_size), set(names))
         return np.array([values[name] for name in names], dtype=np.float64)

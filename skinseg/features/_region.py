@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ __all__ = ["SMALL", "LesionRegion", "to_lab"]
 
 SMALL = 256
 """Working size, in pixels of the longer side, of what needs no fine detail."""
+
+Kept = TypeVar("Kept")
 
 _RIM = 0.6  # rim of skin around the bounding box, in radii of the disc of equal area
 
@@ -73,6 +75,7 @@ class LesionRegion:
     image_shape: tuple[int, int]
     reasons: dict[str, str] = dataclass_field(default_factory=dict)
     _copies: dict[int, LesionRegion] = dataclass_field(default_factory=dict)
+    _kept: dict[Any, Any] = dataclass_field(default_factory=dict)
 
     @classmethod
     def of(cls, record: LesionImage, mask: np.ndarray, working_size: int = 512) -> LesionRegion:
@@ -188,6 +191,7 @@ class LesionRegion:
                 scale=(self.scale[0] * ratio[0], self.scale[1] * ratio[1]),
                 zoom=(self.zoom[0] * ratio[0], self.zoom[1] * ratio[1]),
                 _copies={},
+                _kept={},
             )
         return self._copies[working_size]
 
@@ -196,6 +200,13 @@ class LesionRegion:
         names = list(names)
         self.reasons.update(dict.fromkeys(names, reason))
         return dict.fromkeys(names, float("nan"))
+
+    def once(self, make: Callable[[LesionRegion], Kept]) -> Kept:
+        """Give a function's value for this region, computed at the first call only."""
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        result: Kept = self._kept[make]
+        return result
 
     def to_image(self, points: Any) -> np.ndarray:
         """Map points (row, column) of the region to pixels of the image it was cut from."""

@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 import cv2
 import numpy as np
 
-from ..masks import as_mask
-from ._region import surrounding_skin, to_lab
-from ._table import INF, Block, Feature
+from ._region import SMALL, LesionRegion, surrounding_skin
+from ._table import INF, Block, Feature, measure_blocks
 
-__all__ = ["REFERENCE_COLORS", "clinical_colors", "measure_color", "surrounding_skin"]
+__all__ = [
+    "BLOCKS",
+    "COLOR_NAMES",
+    "adapt_to_skin",
+    "clinical_colors",
+    "explain_color",
+    "measure_color",
+    "surrounding_skin",
+]
 
-REFERENCE_COLORS = {
-    "white": (197, 188, 217),
-    "red": (118, 21, 17),
-    "light_brown": (163, 82, 16),
-    "dark_brown": (135, 44, 5),
-    "blue_gray": (113, 108, 139),
-    "black": (41, 31, 30),
-}
-"""sRGB values of the six colors of the ABCD rule (Kasmi and Mokrani 2016)."""
+COLOR_NAMES = ("white", "red", "light_brown", "dark_brown", "blue_gray", "black")
+"""The six colors of the ABCD rule, in the order of their labels (from 0)."""
+
+STANDARD_SKIN = (205, 165, 145)
+"""sRGB of the light skin to which the surrounding skin is adapted; its CIELAB is about (71, 12, 16)."""
+
+# CIELAB after adaptation to the skin: several shades of each color, and of skin, to the nearest of which a pixel goes.
+# Light brown, dark brown and black follow the line on which the pigment of lesions lies: their means in thirds of the
+# lightness; white, red and blue-gray lie off that line as the published reference colors do. -1 is skin.
+_SHADES: tuple[tuple[int, tuple[float, float, float]], ...] = (
+    (0, (76, 8, 9)), (0, (84, 4, 4)), (0, (80, 2, 0)),
+    (1, (50, 38, 22)), (1, (57, 34, 19)), (1, (42, 40, 25)), (1, (34, 42, 26)),
+    (2, (55, 21, 27)), (2, (50, 26, 31)), (2, (60, 19, 25)),
+    (3, (36, 23, 24)), (3, (30, 25, 22)), (3, (41, 26, 27)), (3, (27, 19, 18)),
+    (4, (45, 6, 2)), (4, (54, 8, 5)), (4, (36, 7, -2)), (4, (42, 2, -6)), (4, (30, 4, -5)),
+    (5, (18, 9, 6)), (5, (12, 3, 3)), (5, (17, 15, 11)), (5, (5, 1, 0)),
+    (-1, (71, 12, 16)), (-1, (68, 15, 19)), (-1, (74, 10, 16)),
+)  # fmt: skip
+_LABELS = np.array([label for label, _ in _SHADES])
+_POINTS = np.array([point for _, point in _SHADES], np.float32)
+_SIZE = 160  # working size for the clinical colors: they are areas, no pixels
+_PRESENT = 0.04  # share of the lesion from which a color counts as present
+_RIM = 0.15  # depth, in radii of the disc of equal area, to which the outline mixes lesion and skin
+_PATCH = 0.025  # radius, in the same radii, of the smallest patch of a color; thinner bands lie between two others
+_VEIL = ((24.0, 62.0), 16.0, 8.0)  # lightness, highest a* and b* of blue-white veil
+_SCAR = (56.0, 15.0)  # least lightness and highest chroma of what looks like regression
+_HALO = 0.15  # reach of the skin next to the outline, in radii of the disc of equal area
+_BINS = (8.0, 6.0, 6.0)  # CIELAB units of a cell of the color histogram
 
 _STOLZ = "Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
 _CIE = "CIE 15:2018 (CIELAB, D65)"
-_KASMI = "Kasmi and Mokrani, IET Image Process. 10 (2016) 448-455"
+_STANLEY = "Stanley et al., Skin Res. Technol. 13 (2007) 62-72"
+_CELEBI = "Celebi et al., Comput. Med. Imaging Graph. 31 (2007) 362-373"
+_VEIL_SOURCE = "after Celebi et al., Comput. Med. Imaging Graph. 32 (2008) 670-677"
+_SHANNON = "Shannon, Bell Syst. Tech. J. 27 (1948) 379-423"
+_SMITH = "Smith, Computer Graphics 12 (1978) 12-19 (HSV)"
 _CHANNELS = (("l", "lightness L*"), ("a", "red-green axis a*"), ("b", "yellow-blue axis b*"))
-_COLOR_NAMES = ("white", "red", "light_brown", "dark_brown", "blue_gray", "black")
-_COLOR_FEATURES: tuple[Feature, ...] = (
+
+_CIELAB_FEATURES = (
     *(
         Feature(f"color_{c}_mean", "CIELAB", 0 if c == "l" else -128, 100 if c == "l" else 127, _CIE,
                 f"Mean {text} of the lesion.")
@@ -37,45 +70,304 @@ _COLOR_FEATURES: tuple[Feature, ...] = (
         for c, text in _CHANNELS
     ),
     *(
-        Feature(f"color_{c}_contrast", "CIELAB", -255, 255, "Stanley et al., Skin Res. Technol. 13 (2007) 62-72",
+        Feature(f"color_{c}_contrast", "CIELAB", -255, 255, _STANLEY,
                 f"Mean {text} of the lesion minus that of the skin around it.")
         for c, text in _CHANNELS
     ),
     Feature("color_contrast", "CIELAB", 0, INF, _CIE,
             "Color difference (CIE 1976) of the means of lesion and surrounding skin."),
     *(
-        Feature(f"color_{name}_share", "1", 0, 1, _KASMI, f"Share of the lesion of the color {name.replace('_', ' ')}.")
-        for name in _COLOR_NAMES
+        Feature(f"color_{c}_core_contrast", "CIELAB", -255, 255, _CELEBI,
+                f"Mean {text} of the inner part of the lesion minus that of its rim.")
+        for c, text in _CHANNELS
     ),
-    Feature("color_count", "1", 1, 6, _STOLZ, "How many of the six clinical colors have at least 5 % of the lesion."),
+    *(
+        Feature(f"color_{c}_rim_std", "CIELAB", 0, 128, _CELEBI,
+                f"Standard deviation of the {text} along the rim, the outer fifth of the radius.")
+        for c, text in _CHANNELS
+    ),
+    *(
+        Feature(f"color_{c}_halo_contrast", "CIELAB", -255, 255, _CELEBI,
+                f"Mean {text} of the skin up to 0.15 radii from the outline minus that of the skin around it.")
+        for c, text in _CHANNELS
+    ),
+    Feature("color_l_depth_correlation", "1", -1, 1, _CELEBI,
+            "Correlation of the lightness with the distance from the outline: negative where the center is darkest."),
+    Feature("color_variegation", "CIELAB", 0, 255, _CIE,
+            "Root of the mean square color difference to the mean color of the lesion."),
 )  # fmt: skip
-_PRESENT = 0.05  # share of the lesion from which a color counts as present
+_RELATIVE_FEATURES = (
+    *(
+        Feature(f"color_relative_{c}_{name}", "CIELAB", -255, 255, _STANLEY,
+                f"{title} of the {text} over the lesion, after adaptation to the surrounding skin, "
+                "minus that of the skin.", _SIZE)
+        for c, text in _CHANNELS
+        for name, title in (("low", "5 % quantile"), ("median", "Median"), ("high", "95 % quantile"))
+    ),
+    *(
+        Feature(f"color_relative_{c}_std", "CIELAB", 0, 128, _STANLEY,
+                f"Standard deviation of the {text} over the lesion after adaptation to the surrounding skin.", _SIZE)
+        for c, text in _CHANNELS
+    ),
+    *(
+        Feature(f"color_relative_{c}_skewness", "1", -INF, INF, _STANLEY,
+                f"Skewness of the {text} over the lesion after adaptation; 0 where there is one color only.", _SIZE)
+        for c, text in _CHANNELS
+    ),
+    Feature("color_relative_hue", "degree", -180, 180, _CIE,
+            "Circular mean of the CIELAB hue after adaptation; red is about 40, yellow 90, blue -60.", _SIZE),
+    Feature("color_relative_hue_concentration", "1", 0, 1, _CIE,
+            "Length of the mean vector of the same hues; 1 for a single hue.", _SIZE),
+    Feature("color_relative_chroma_std", "CIELAB", 0, 128, _CIE,
+            "Standard deviation of the chroma after adaptation.", _SIZE),
+    Feature("color_relative_volume", "1", 0, INF, _CIE,
+            "Logarithm of 1 + the determinant of the covariance of the adapted colors, in CIELAB units.", _SIZE),
+    Feature("color_perceptible_count", "1", 1, INF,
+            "after Seidenari et al., Br. J. Dermatol. 149 (2003) 523-529",
+            "Number of cells of 8 x 6 x 6 CIELAB units that hold at least 1 % of the adapted colors.", _SIZE),
+    Feature("color_entropy", "bit", 0, 16, _SHANNON,
+            "Entropy of the histogram of the adapted CIELAB colors in cells of 8 x 6 x 6 units.", _SIZE),
+)  # fmt: skip
+_HSV_FEATURES = (
+    Feature("color_hue_mean", "degree", -180, 180, _SMITH, "Circular mean of the hue; red is 0, yellow 60.", _SIZE),
+    Feature("color_hue_concentration", "1", 0, 1, _SMITH, "Length of the mean hue vector; 1 for a single hue.", _SIZE),
+    Feature("color_saturation_mean", "1", 0, 1, _SMITH, "Mean saturation.", _SIZE),
+    Feature("color_saturation_std", "1", 0, 0.5, _SMITH, "Standard deviation of the saturation.", _SIZE),
+    Feature("color_value_mean", "1", 0, 1, _SMITH, "Mean value (largest of red, green and blue).", _SIZE),
+    Feature("color_value_std", "1", 0, 0.5, _SMITH, "Standard deviation of the value.", _SIZE),
+)  # fmt: skip
+_CLINICAL_FEATURES = (
+    *(
+        Feature(f"color_{name}_share", "1", 0, 1, _STOLZ,
+                f"Share of the lesion that is {name.replace('_', ' ')} against the surrounding skin.", _SIZE)
+        for name in COLOR_NAMES
+    ),
+    Feature("color_count", "1", 1, 6, _STOLZ,
+            "How many of the six clinical colors have at least 4 % of the lesion, at least one.", _SIZE),
+    Feature("color_blue_white_veil_share", "1", 0, 1, _VEIL_SOURCE,
+            "Share of the lesion that is bluish at a medium lightness.", _SIZE),
+    Feature("color_regression_share", "1", 0, 1, _VEIL_SOURCE,
+            "Share of the lesion that is pale without color, as scars and peppering are.", _SIZE),
+)  # fmt: skip
 
 
-def clinical_colors(lab: np.ndarray, skin_lightness: float = float("nan")) -> np.ndarray:
-    """Assign pixels to the six clinical colors.
+def adapt_to_skin(colors: np.ndarray, skin: Any = STANDARD_SKIN) -> np.ndarray:
+    """Adapt colors so that the surrounding skin takes the color of standard light skin.
 
-    A pixel takes the reference color nearest in CIELAB; white counts only
-    where it is lighter than the surrounding skin, as the rule says.
+    Each linear channel is multiplied by the ratio of the standard skin to the
+    given one (von Kries). Light of another strength or color, and darker
+    skin, then leave the colors of a lesion where they are.
 
     Parameters
     ----------
-    lab : ndarray of shape (n, 3), floating
-        CIELAB values.
-    skin_lightness : float, default=nan
-        Mean L* of the surrounding skin; NaN where it is not known, and white
-        is taken as it is.
+    colors : ndarray of shape (..., 3), uint8
+        sRGB.
+    skin : array-like of shape (3,), default=STANDARD_SKIN
+        sRGB, 0 to 255, of the surrounding skin; the default changes nothing.
 
     Returns
     -------
-    ndarray of shape (n,), int
-        Position in `REFERENCE_COLORS`.
+    ndarray of shape (..., 3), float32
+        CIELAB.
+
+    References
+    ----------
+    J. von Kries, "Die Gesichtsempfindungen", Handbuch der Physiologie des
+    Menschen 3 (1905) 109-282.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinseg.features.color import adapt_to_skin
+    >>> adapt_to_skin(np.array([[120, 100, 90]], dtype=np.uint8), skin=(120, 100, 90)).round(0).astype(int).tolist()
+    [[71, 12, 16]]
     """
-    references = to_lab(np.array([list(REFERENCE_COLORS.values())], dtype=np.uint8))[0]
-    # squared distance without the term that all references share
-    scores = (references**2).sum(axis=1) - 2 * lab @ references.T
-    scores[:, 0] = np.where(lab[:, 0] <= skin_lightness, np.inf, scores[:, 0])
-    return np.asarray(np.argmin(scores, axis=1))
+    levels = np.arange(256, dtype=np.float64) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    ends = np.asarray([STANDARD_SKIN, np.clip(skin, 4, 255)], np.float64)  # black skin would be an endless gain
+    standard, own = (np.interp(end / 255, levels, linear) for end in ends)
+    scaled = np.clip(linear[:, None] * (standard / own), 0, None)
+    # channels above 1 are kept: CIELAB takes them as lighter than white
+    encoded = np.where(scaled <= 0.0031308, 12.92 * scaled, 1.055 * np.maximum(scaled, 1e-9) ** (1 / 2.4) - 0.055)
+    table = np.minimum(encoded, 1.2).astype(np.float32)
+    flat = np.ascontiguousarray(colors.reshape(-1, 1, 3))
+    adapted = cv2.LUT(flat, table.reshape(1, 256, 3))
+    return np.asarray(cv2.cvtColor(adapted, cv2.COLOR_RGB2LAB)).reshape(colors.shape)
+
+
+def clinical_colors(lab: np.ndarray) -> np.ndarray:
+    """Assign colors to the six clinical ones.
+
+    A color goes to the nearest of several shades of each; what is nearest to
+    skin is none. White counts only where it is lighter than the skin, as the
+    rule says.
+
+    Parameters
+    ----------
+    lab : ndarray of shape (..., 3), floating
+        CIELAB after `adapt_to_skin`.
+
+    Returns
+    -------
+    ndarray of shape (...), int
+        Position in `COLOR_NAMES`; -1 for skin.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skinseg.features.color import COLOR_NAMES, clinical_colors
+    >>> [COLOR_NAMES[label] for label in clinical_colors(np.array([[15, 8, 5], [55, 22, 28]]))]
+    ['black', 'light_brown']
+    """
+    flat = lab.reshape(-1, 3).astype(np.float32)
+    # squared distance without the term that all shades share
+    nearest = np.argmin((_POINTS**2).sum(axis=1) - 2 * flat @ _POINTS.T, axis=1)
+    return np.asarray(_LABELS[nearest].reshape(lab.shape[:-1]))
+
+
+class _Adapted:
+    """The lesion in colors adapted to the surrounding skin, at the working size of the clinical colors."""
+
+    def __init__(self, region: LesionRegion) -> None:
+        self.region = region = region.at(_SIZE)
+        self.skin_rgb: Any = STANDARD_SKIN
+        if region.skin.any():
+            self.skin_rgb = np.median(np.ascontiguousarray(region.image[region.skin].T), axis=1)
+        self.pixels = region.image[region.lesion]
+        self.lab = adapt_to_skin(self.pixels, self.skin_rgb)
+        self.skin = adapt_to_skin(np.array([STANDARD_SKIN], np.uint8))[0]
+        # the rim mixes lesion and skin, and so looks light brown whatever the lesion is
+        deep = region.inside[region.lesion] > _RIM * region.radius
+        self.deep = deep if deep.any() else np.ones(len(self.pixels), bool)
+
+    def labels(self) -> np.ndarray:
+        """Clinical color of each pixel of the region: -1 for skin, -2 where nothing is looked at."""
+        region = self.region
+        label = np.full(region.mask.shape, -2, np.int8)
+        found = np.where(self.deep, clinical_colors(self.lab), -2)
+        label[region.lesion] = found
+        radius = round(_PATCH * region.radius)
+        if radius < 1:
+            return label
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+        kept = label.copy()
+        beyond = (label == -2).view(np.uint8)
+        for color in np.unique(found[found >= 0]):
+            # beyond the lesion a patch may go on
+            own = (label == color).view(np.uint8) | beyond
+            kept[(label == color) & (cv2.morphologyEx(own, cv2.MORPH_OPEN, disc) == 0)] = -1
+        return kept if (kept >= 0).any() else label
+
+
+def _measure_cielab(region: LesionRegion) -> dict[str, float]:
+    small = region.at(SMALL)
+    lab, lesion = small.lab, small.lesion
+    # OpenCV's moments over a mask are ten times faster than numpy's along the long axis
+    mean, std = (moment[:, 0] for moment in cv2.meanStdDev(lab, mask=lesion.view(np.uint8)))
+    depth = small.inside
+    rim = lesion & (depth <= 0.2 * small.radius)
+    core = lesion & (depth > 0.4 * small.radius)
+    rim, core = (part if part.any() else lesion for part in (rim, core))
+    rim_mean, rim_std = (moment[:, 0] for moment in cv2.meanStdDev(lab, mask=rim.view(np.uint8)))
+    core_mean = cv2.mean(lab, mask=core.view(np.uint8))[:3]
+    values = {}
+    for index, channel in enumerate("lab"):
+        values[f"color_{channel}_mean"] = min(100.0, float(mean[index]))  # L* of white is 100 but for rounding
+        values[f"color_{channel}_std"] = float(std[index])
+        values[f"color_{channel}_core_contrast"] = float(core_mean[index] - rim_mean[index])
+        values[f"color_{channel}_rim_std"] = float(rim_std[index])
+    values["color_variegation"] = float(np.linalg.norm(std))
+    skin = small.skin_color
+    names = ["color_contrast", *(f"color_{c}_{name}contrast" for name in ("", "halo_") for c in "lab")]
+    if skin is None:
+        values |= region.not_measured(names, "no skin in view around the lesion")
+    else:
+        near = (small.outside > 0) & (small.outside <= _HALO * small.radius) & small.field & ~small.artifacts
+        halo = cv2.mean(lab, mask=near.view(np.uint8))[:3] if near.any() else skin
+        contrast = mean - skin
+        found = [float(np.linalg.norm(contrast)), *contrast.tolist(), *(np.asarray(halo) - skin).tolist()]
+        values |= dict(zip(names, found, strict=True))
+    away, light = depth[lesion].astype(np.float64), lab[..., 0][lesion].astype(np.float64)
+    away, light = away - away.mean(), light - light.mean()
+    spread = np.sqrt(np.dot(away, away) * np.dot(light, light))
+    # of one color, or without a depth to speak of: no correlation
+    values["color_l_depth_correlation"] = float(np.dot(away, light) / spread) if spread > 1e-2 * len(away) else 0.0
+    return values
+
+
+def _measure_relative(region: LesionRegion) -> dict[str, float]:
+    adapted = region.once(_Adapted)
+    values: dict[str, float] = {}
+    for index, channel in enumerate("lab"):
+        low, median, high = np.quantile(adapted.lab[:, index], [0.05, 0.5, 0.95]) - adapted.skin[index]
+        values |= {f"color_relative_{channel}_{name}": float(value)
+                   for name, value in (("low", low), ("median", median), ("high", high))}  # fmt: skip
+    mean = adapted.lab.mean(axis=0, dtype=np.float64)
+    centered = adapted.lab - mean.astype(np.float32)
+    covariance = centered.T @ centered / len(centered)
+    for index, channel in enumerate("lab"):
+        spread = float(np.sqrt(covariance[index, index]))
+        cubed = float(np.mean(centered[:, index] ** 3, dtype=np.float64))
+        values[f"color_relative_{channel}_std"] = spread
+        # half a unit is noise: what is of one color leans to no side
+        values[f"color_relative_{channel}_skewness"] = cubed / max(spread, 0.5) ** 3
+    chroma = np.hypot(adapted.lab[:, 1], adapted.lab[:, 2])
+    gray = np.maximum(chroma, np.float32(1e-3))
+    x, y = (float(np.mean(adapted.lab[:, channel] / gray, dtype=np.float64)) for channel in (1, 2))
+    values["color_relative_hue"] = float(np.rad2deg(np.arctan2(y, x)))
+    values["color_relative_hue_concentration"] = min(1.0, float(np.hypot(x, y)))
+    values["color_relative_chroma_std"] = float(chroma.std(dtype=np.float64))
+    values["color_relative_volume"] = float(np.log1p(max(np.linalg.det(covariance.astype(np.float64)), 0.0)))
+    cells = np.floor(adapted.lab / np.array(_BINS, np.float32)).astype(np.intp)
+    cells -= cells.min(axis=0)
+    counts = np.bincount(np.ravel_multi_index(tuple(cells.T), tuple(cells.max(axis=0) + 1)))
+    shares = counts[counts > 0] / len(cells)
+    values["color_entropy"] = max(0.0, float(-(shares * np.log2(shares)).sum()))
+    values["color_perceptible_count"] = float(max(1, int(np.count_nonzero(shares >= 0.01))))
+    return values
+
+
+def _measure_hsv(region: LesionRegion) -> dict[str, float]:
+    pixels = region.at(_SIZE)
+    hsv = cv2.cvtColor(pixels.image[pixels.lesion].reshape(-1, 1, 3), cv2.COLOR_RGB2HSV_FULL)[:, 0]
+    # gray has no hue: weight each by its saturation
+    saturation, value = hsv[:, 1] / np.float32(255), hsv[:, 2] / np.float32(255)
+    turn = hsv[:, 0] * np.float32(2 * np.pi / 256)
+    total = float(saturation.sum(dtype=np.float64))
+    x, y = (float(np.dot(part, saturation)) / total if total > 0 else 0.0 for part in (np.cos(turn), np.sin(turn)))
+    return {
+        "color_hue_mean": float(np.rad2deg(np.arctan2(y, x))),
+        "color_hue_concentration": min(1.0, float(np.hypot(x, y))) if total > 0 else 1.0,
+        "color_saturation_mean": float(saturation.mean(dtype=np.float64)),
+        "color_saturation_std": float(saturation.std(dtype=np.float64)),
+        "color_value_mean": float(value.mean(dtype=np.float64)),
+        "color_value_std": float(value.std(dtype=np.float64)),
+    }
+
+
+def _measure_clinical(region: LesionRegion) -> dict[str, float]:
+    adapted = region.once(_Adapted)
+    labels = adapted.labels()
+    asked = labels[labels > -2]
+    shares = np.bincount(asked[asked >= 0], minlength=len(COLOR_NAMES)) / len(asked)
+    values = {f"color_{name}_share": float(share) for name, share in zip(COLOR_NAMES, shares, strict=True)}
+    values["color_count"] = float(max(1, int(np.count_nonzero(shares >= _PRESENT))))
+    lab = adapted.lab[adapted.deep]
+    (low, high), most_a, most_b = _VEIL
+    veil = (lab[:, 0] > low) & (lab[:, 0] < high) & (lab[:, 1] < most_a) & (lab[:, 2] < most_b)
+    pale = (lab[:, 0] > _SCAR[0]) & (np.hypot(lab[:, 1], lab[:, 2]) < _SCAR[1])
+    values["color_blue_white_veil_share"] = float(veil.mean())
+    values["color_regression_share"] = float(pale.mean())
+    return values
+
+
+BLOCKS = (
+    Block(_CIELAB_FEATURES, _measure_cielab),
+    Block(_RELATIVE_FEATURES, _measure_relative),
+    Block(_HSV_FEATURES, _measure_hsv),
+    Block(_CLINICAL_FEATURES, _measure_clinical),
+)
+"""How the group is measured."""
 
 
 def measure_color(
@@ -84,9 +376,17 @@ def measure_color(
     *,
     field: np.ndarray | None = None,
     artifacts: np.ndarray | None = None,
-    lab: np.ndarray | None = None,
+    features: Collection[str] | None = None,
 ) -> dict[str, float]:
-    """Measure the color of the lesion and its contrast to the skin, in CIELAB.
+    """Measure the color of the lesion, by itself and against the skin around it.
+
+    The clinical colors are told on colors adapted to the surrounding skin
+    (see `adapt_to_skin`), so that neither the light nor the camera nor the
+    tone of the skin decides what is brown or blue; each pixel below the rim
+    of 0.15 radii goes to the nearest of several shades of each
+    color, or to skin. What is thinner than 0.12 radii counts to no color: it
+    is the transition between two others. Without skin in view the colors are
+    taken as they are.
 
     Parameters
     ----------
@@ -95,21 +395,18 @@ def measure_color(
     mask : ndarray of shape (H, W), bool
         The lesion.
     field : ndarray of shape (H, W), bool, default=None
-        Valid field of view; skin outside of it is not looked at.
+        Valid field of view, outside of which no skin is looked at; found in
+        the image if None.
     artifacts : ndarray of shape (H, W), bool, default=None
         Hair and other pixels that are left out.
-    lab : ndarray of shape (H, W, 3), float32, default=None
-        CIELAB values of the image, if they are known already.
+    features : collection of str, default=None
+        Which to measure; all if None.
 
     Returns
     -------
     dict of str to float
-        Mean and standard deviation over the lesion and contrast to the
-        surrounding skin for L*, a* and b*; the color difference ΔE*ab (CIE
-        1976) of the means; the share of each of the six clinical colors, and
-        ``color_count``, how many of them have at least a twentieth of the
-        lesion (1 to 6). Contrasts are NaN where there is no skin in view, all
-        is NaN for an empty mask.
+        The group ``color`` of `skinseg.features.FEATURES`. Contrasts are NaN
+        where there is no skin in view, all is NaN for an empty mask.
 
     References
     ----------
@@ -117,11 +414,15 @@ def measure_color(
     skin lesions: implementation of automatic ABCD rule", IET Image Processing
     10 (2016) 448-455 (reference colors).
 
+    R. J. Stanley et al., "A relative color approach to color discrimination
+    for malignant melanoma detection in dermoscopy images", Skin Research and
+    Technology 13 (2007) 62-72.
+
     Examples
     --------
     >>> import numpy as np
     >>> from skinseg.features import measure_color
-    >>> image = np.full((60, 60, 3), 230, dtype=np.uint8)
+    >>> image = np.full((60, 60, 3), (205, 165, 145), dtype=np.uint8)
     >>> image[20:40, 20:40] = (41, 31, 30)
     >>> mask = np.zeros((60, 60), dtype=bool)
     >>> mask[20:40, 20:40] = True
@@ -129,40 +430,25 @@ def measure_color(
     >>> values["color_black_share"], values["color_count"]
     (1.0, 1.0)
     """
-    mask = as_mask(mask)
-    lab = to_lab(image) if lab is None else lab
-    lesion = mask if artifacts is None or not (mask & ~artifacts).any() else mask & ~artifacts
-    result: dict[str, float] = {}
-    nan = float("nan")
-    inside = lab[lesion]
-    ring = surrounding_skin(mask, field=field, artifacts=artifacts)
-    mean: np.ndarray = np.full(3, nan)
-    std, skin = mean, mean
-    if len(inside):  # OpenCV's moments over a mask are ten times faster than numpy's along the long axis
-        moments = cv2.meanStdDev(np.ascontiguousarray(lab), mask=lesion.view(np.uint8))
-        mean, std = (moment[:, 0] for moment in moments)
-    if ring.any():
-        skin = np.median(np.ascontiguousarray(lab[ring].T), axis=1).astype(np.float64)
-    for index, channel in enumerate("lab"):
-        result[f"color_{channel}_mean"] = float(mean[index])
-        result[f"color_{channel}_std"] = float(std[index])
-        result[f"color_{channel}_contrast"] = float(mean[index] - skin[index])
-    result["color_contrast"] = float(np.linalg.norm(mean - skin))
-    if not len(inside):
-        return result | {f"color_{name}_share": nan for name in _COLOR_NAMES} | {"color_count": nan}
-    counts = np.bincount(clinical_colors(inside, skin[0]), minlength=len(REFERENCE_COLORS))
-    shares = counts / len(inside)
-    result |= {f"color_{name}_share": float(share) for name, share in zip(_COLOR_NAMES, shares, strict=True)}
-    result["color_count"] = float(max(1, int(np.count_nonzero(shares >= _PRESENT))))
-    return result
+    region = LesionRegion.of_arrays(image, mask, field=field, artifacts=artifacts)
+    return measure_blocks(BLOCKS, region, features)
 
 
-BLOCKS = (
-    Block(
-        _COLOR_FEATURES,
-        lambda region: measure_color(
-            region.image, region.mask, field=region.field, artifacts=region.artifacts, lab=region.lab
-        ),
-    ),
-)
-"""How the group is measured."""
+def explain_color(region: LesionRegion) -> dict[str, Any]:
+    """Give the map of clinical colors behind the shares.
+
+    Parameters
+    ----------
+    region : LesionRegion
+        A region with a lesion.
+
+    Returns
+    -------
+    dict
+        ``color_map``, of the shape of the region: the position in
+        `COLOR_NAMES`, -1 for skin and transitions, -2 where no color is
+        looked at; and the ``skin`` mask that the lesion is compared with.
+    """
+    labels = region.once(_Adapted).labels()
+    whole = cv2.resize(labels, region.mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return {"color_map": whole, "skin": region.skin}

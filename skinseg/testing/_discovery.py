@@ -17,6 +17,7 @@ __all__ = ["all_estimators", "make_instances"]
 # settings to check beside, or in place of, the defaults
 _SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "ABCDFeaturizer": ({}, {"segmenter": skinseg.ThresholdSegmenter(), "groups": ("border", "color")}),
+    "ABCDRuleClassifier": ({}, {"recalibrate": "threshold"}, {"recalibrate": "weights"}),
     "ChanVeseSegmenter": ({}, {"start": "mask"}),
     "ColorConstancy": ({}, {"method": "gray_edge", "p": float("inf"), "sigma": 2, "gamma": 2.2}),
     "FrameCropper": ({}, {"mode": "field"}),

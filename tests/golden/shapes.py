@@ -59,4 +59,164 @@ def l_shape():
     return _record(inside & ~((_x >= 0) & (_y < 0)))
 
 
-SHAPES = {function.__name__: function for function in (disc, half_dark_disc, ellipse, square, triangle, l_shape)}
+def _faded_disc(softness):
+    """A gray disc whose color fades into the skin linearly over so many pixels, half of them inside."""
+    distance = np.hypot(_x, _y) - RADIUS
+    share = np.where(softness > 0, np.clip(0.5 - distance / np.maximum(softness, 1e-9), 0, 1), distance <= 0)
+    gray = np.rint(180 - 60 * share).astype(np.uint8)
+    return _record(distance <= 0, np.repeat(gray[..., None], 3, axis=2))
+
+
+def ramp_disc():
+    """Radius 100, fading over 32 pixels, 16 % of the diameter."""
+    return _faded_disc(np.full(_x.shape, 32.0))
+
+
+def half_ramp_disc():
+    """The same, but with a sharp edge left of the middle."""
+    return _faded_disc(np.where(_x < 0, 0.0, 32.0))
+
+
+def gear():
+    """Radius 100 (1 + 0.15 cos 8 t) in the direction t: eight lobes."""
+    return _record(np.hypot(_x, _y) <= RADIUS * (1 + 0.15 * np.cos(8 * np.arctan2(_y, _x))))
+
+
+def spotted_disc():
+    """A disc of radius 100 with nine black dots of radius 4, 40 apart."""
+    mask = _x**2 + _y**2 <= RADIUS**2
+    image = _paint(mask)
+    for y, x in ((y, x) for y in (-40, 0, 40) for x in (-40, 0, 40)):
+        image[(_y - y) ** 2 + (_x - x) ** 2 <= 4**2] = BLACK
+    return _record(mask, image)
+
+
+def globular_disc():
+    """A disc of radius 100 with four black globules of radius 9."""
+    mask = _x**2 + _y**2 <= RADIUS**2
+    image = _paint(mask)
+    for y, x in ((-40, 0), (40, 0), (0, -40), (0, 40)):
+        image[(_y - y) ** 2 + (_x - x) ** 2 <= 9**2] = BLACK
+    return _record(mask, image)
+
+
+def radiant_disc():
+    """A disc of radius 100 with twelve black rays of width 4 in its outer 40 %."""
+    mask = _x**2 + _y**2 <= RADIUS**2
+    image = _paint(mask)
+    distance, turn = np.hypot(_y, _x), np.arctan2(_y, _x) / (2 * np.pi) * 12
+    away = abs(turn % 1 - 0.5) * 2 * np.pi / 12 * distance
+    image[(distance > 60) & (distance <= RADIUS) & (away < 2)] = BLACK
+    return _record(mask, image)
+
+
+def net_disc():
+    """A disc of radius 100 of square light holes of side 9 in a dark net of lines of width 3."""
+    mask = _x**2 + _y**2 <= RADIUS**2
+    image = _paint(mask, (200, 130, 70))
+    image[mask & ((_x % 12 < 3) | (_y % 12 < 3))] = (100, 50, 20)
+    return _record(mask, image)
+
+
+SHAPES = {
+    function.__name__: function
+    for function in (
+        disc,
+        half_dark_disc,
+        ellipse,
+        square,
+        triangle,
+        l_shape,
+        spotted_disc,
+        globular_disc,
+        radiant_disc,
+        net_disc,
+    )
+}
+SHAPES |= {function.__name__: function for function in (ramp_disc, half_ramp_disc, gear)}
+
+
+def turned_square():
+    """Side 150, turned by 30 degrees."""
+    u, v = _x * np.cos(np.pi / 6) + _y * 0.5, -_x * 0.5 + _y * np.cos(np.pi / 6)
+    return _record((abs(u) <= 75) & (abs(v) <= 75))
+
+
+def half_disc():
+    """Radius 100 around a point on the left edge of the image, which cuts it in half."""
+    return _record((_x + CENTER + 0.5) ** 2 + _y**2 <= RADIUS**2)
+
+
+SHAPES |= {function.__name__: function for function in (turned_square, half_disc)}
+
+# shapes below are small: lesion and rim stay below every working size, so that no pixel is resized
+
+SIX_COLORS = {
+    "white": (197, 203, 205),
+    "red": (181, 93, 87),
+    "light_brown": (175, 120, 89),
+    "dark_brown": (124, 71, 49),
+    "blue_gray": (95, 102, 113),
+    "black": (36, 31, 29),
+}
+"""Colors that are shades of the six clinical ones once `SKIN` is adapted to the standard skin."""
+DARK_BROWN = (110, 55, 11)
+
+_small_ellipse = (_x / 40) ** 2 + (_y / 24) ** 2 <= 1
+
+
+def six_stripes():
+    """A square of side 90 of six upright stripes of width 15, a clinical color each, white on the left."""
+    mask = (abs(_x + 0.5) < 45) & (abs(_y + 0.5) < 45)
+    image = _paint(mask)
+    for number, color in enumerate(SIX_COLORS.values()):
+        image[mask & ((_x + 45) // 15 == number)] = color
+    return _record(mask, image)
+
+
+def target_square():
+    """A light brown square of side 60 with a black one of side 30 in its middle."""
+    mask = (abs(_x + 0.5) < 30) & (abs(_y + 0.5) < 30)
+    image = _paint(mask)
+    image[(abs(_x + 0.5) < 15) & (abs(_y + 0.5) < 15)] = BLACK
+    return _record(mask, image)
+
+
+def half_dark_plane():
+    """Half axes 40 across and 24 down; lesion and skin are black left of the middle, light brown right of it."""
+    image = _paint(np.ones_like(_small_ellipse))
+    image[(_x < 0) | ((_x == 0) & (_y % 2 == 0))] = BLACK
+    return _record(_small_ellipse, image)
+
+
+def spot_on_a_plane():
+    """The same ellipse, all light brown as the skin around it, with a black spot of radius 7 16 to the right."""
+    image = _paint(np.ones_like(_small_ellipse))
+    image[(_x - 16) ** 2 + _y**2 <= 7**2] = BLACK
+    return _record(_small_ellipse, image)
+
+
+def half_striped_plane():
+    """The same ellipse and color; right of the middle every other two columns are darker."""
+    image = _paint(np.ones_like(_small_ellipse))
+    image[(_x > 0) & (_x % 4 < 2)] = DARK_BROWN
+    return _record(_small_ellipse, image)
+
+
+SHAPES |= {
+    function.__name__: function
+    for function in (six_stripes, target_square, half_dark_plane, spot_on_a_plane, half_striped_plane)
+}
+
+HALO = (180, 130, 100)
+
+
+def haloed_square():
+    """A light brown square of side 60 with a darker seam of skin of 6 pixels around it."""
+    image = _paint((abs(_x + 0.5) < 36) & (abs(_y + 0.5) < 36), HALO)
+    mask = (abs(_x + 0.5) < 30) & (abs(_y + 0.5) < 30)
+    image[mask] = BROWN
+    return _record(mask, image)
+
+
+SHAPES |= {haloed_square.__name__: haloed_square}

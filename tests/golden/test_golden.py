@@ -32,6 +32,12 @@ def test_every_feature_has_a_value_and_every_value_a_feature():
     assert not TABLE.duplicated(["shape", "feature"]).any()
 
 
+def test_every_value_tells_where_it_is_from():
+    assert TABLE["derivation"].str.len().ge(1).all()
+    assert TABLE["tolerance"].ge(0).all()
+    assert np.isfinite(TABLE["value"]).all()
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_values_lie_in_the_stated_ranges(shape):
     for name, value in zip(FEATURES, ABCDFeaturizer().transform([SHAPES[shape]()])[0], strict=True):

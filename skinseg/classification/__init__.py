@@ -1,0 +1,5 @@
+"""Classifiers of lesions."""
+
+from ._rule import ABCDRuleClassifier
+
+__all__ = ["ABCDRuleClassifier"]
