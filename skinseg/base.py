@@ -545,6 +545,7 @@ class BaseFeaturizer(ImageEstimator):
         "memory": [str, HasMethods(["cache"]), HasMethods(["__fspath__"]), None],
     }
     memory: Any
+    _nan_is_empty = True  # whether a row of nothing but NaN tells that there is no lesion
 
     @abstractmethod
     def _measure(self, record: LesionImage) -> np.ndarray:
@@ -593,8 +594,7 @@ class BaseFeaturizer(ImageEstimator):
                 continue  # failed
             table[index] = result
             record = records[index]
-            # a lesion may be there, and too small for the features asked for
-            if np.isnan(result).all() and not (record.has("mask") and np.any(record.mask)):
+            if np.isnan(result).all() and self._nan_is_empty and not (record.has("mask") and np.any(record.mask)):
                 empty.append(str(record.name or f"X[{index}]"))
         warn_of_empty_masks(type(self).__name__, empty, len(records), "their features are NaN")
         return table

@@ -171,7 +171,7 @@ def features(
     images: tuple[str, ...], out: Path, masks: Path | None, segmenter: str, groups: str | None,
     jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
-    """Measure asymmetry, border, color and dimension of the lesions of IMAGES.
+    """Measure asymmetry, border, color, dimension and structures of the lesions of IMAGES.
 
     The table has one row an image: image, the features, error.
     """

@@ -141,7 +141,7 @@ def lesion_radius(
     ndarray
         The radius for each direction, above 0.2.
     """
-    aspect = rng.uniform(0.7, 0.9)
+    aspect = rng.uniform(0.65, 0.8)
     radius = 1 / np.sqrt((np.cos(angle) * np.sqrt(aspect)) ** 2 + (np.sin(angle) / np.sqrt(aspect)) ** 2)
     orders = np.arange(6, 15, 2)  # even orders without a phase are symmetric about both axes
     # each order has its size, and chance only tells in from out: a value of the dial is one of irregularity
@@ -178,7 +178,7 @@ def _color_map(
     """Color each pixel by where its value of ``place`` lies; give the colors and the label of each pixel."""
     cuts = np.quantile(place[mask], np.cumsum(shares)[:-1]) if mask.any() else np.zeros(len(colors) - 1)
     shift = np.zeros((*place.shape, 3), np.float32) + np.array(LESION_COLORS[colors[0]], np.float32)
-    width = 0.12 * float(place[mask].std()) if mask.any() else 1.0
+    width = 0.08 * float(place[mask].std()) if mask.any() else 1.0
     for cut, color in zip(cuts, colors[1:], strict=True):
         weight = _sigmoid((place - cut) / max(width, 1e-6))
         shift += weight[..., None] * (np.array(LESION_COLORS[color], np.float32) - shift)
@@ -237,7 +237,7 @@ def _structure_layer(
         layer -= 15 * rays * rim * side
     if "homogeneous" in structures:
         turn = rng.uniform(0, 2 * np.pi)
-        away = 0.25 * radius
+        away = 0.25 * radius * one_sided  # in the middle, unless structures are to lie on one side
         square = (u - away * np.cos(turn)) ** 2 + (v - away * np.sin(turn)) ** 2
         layer *= 1 - _sigmoid((0.5 * radius - np.sqrt(square)) / (0.05 * radius))
     return layer

@@ -64,7 +64,8 @@ def test_estimators_document_parameters_and_have_an_example(name):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/metadata_routing.md", "docs/preprocessing.md", "docs/segmentation.md"]
+    "page",
+    ["README.md", "docs/features.md", "docs/metadata_routing.md", "docs/preprocessing.md", "docs/segmentation.md"],
 )
 def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     """With the file names of the text standing for lesions made here."""

@@ -97,7 +97,7 @@ class Steps:
 class Features:
     """Groups of features on one array with its mask, and scikit-image's table of eleven properties."""
 
-    params = (SIDES, ("asymmetry", "border", "color", "dimension", "all", "skimage.regionprops_table"))
+    params = (SIDES, ("asymmetry", "border", "color", "dimension", "structure", "all", "skimage.regionprops_table"))
     param_names = ("side", "group")
 
     def setup(self, side, group):

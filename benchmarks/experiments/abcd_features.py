@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, spearmanr
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -63,12 +63,15 @@ def to_normal():
 
 
 MODELS = {
+    "extremely randomized trees": imputed(
+        ExtraTreesClassifier(400, min_samples_leaf=5, max_features=0.3, class_weight="balanced", random_state=0)
+    ),
     "logistic regression": imputed(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000)),
     "logistic regression on ranks": imputed(to_normal(), LogisticRegression(C=0.03, max_iter=5000)),
-    "SVC, RBF, on ranks": imputed(to_normal(), SVC(C=0.5, gamma="scale", class_weight="balanced")),
+    "SVC, RBF, on ranks": imputed(to_normal(), SVC(C=1, gamma=0.003, class_weight="balanced")),
     "gradient boosting": imputed(
         HistGradientBoostingClassifier(
-            learning_rate=0.04, max_iter=150, max_leaf_nodes=8, min_samples_leaf=30, l2_regularization=1, random_state=0
+            learning_rate=0.05, max_iter=150, max_leaf_nodes=8, min_samples_leaf=20, l2_regularization=5, random_state=0
         )
     ),
 }

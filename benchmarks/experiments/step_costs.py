@@ -12,12 +12,14 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from skinseg import (
+    ABCDFeaturizer,
     ChanVeseSegmenter,
     ColorConstancy,
     ContrastEqualizer,
@@ -37,6 +39,7 @@ from skinseg import (
 )
 from skinseg.datasets import make_lesions
 from skinseg.exceptions import EmptyMaskWarning
+from skinseg.features._catalog import GROUPS
 
 
 class Chain:
@@ -77,7 +80,18 @@ STEPS = {
     "ensemble": EnsembleSegmenter,
     "superpixels": superpixels,
     "default chain": default_chain,
+    # on the outline of `ThresholdSegmenter`
+    **{
+        f"features: {', '.join(groups)}": partial(ABCDFeaturizer, groups=groups)
+        for groups in (*((group,) for group in GROUPS), GROUPS[:4], GROUPS)
+    },
 }
+
+
+def record_of(image, name):
+    """What a step is given: the image, outlined already where features are measured."""
+    records = [LesionImage(image)]
+    return ThresholdSegmenter(fallback="disc").transform(records) if name.startswith("features") else records
 
 
 def seconds(function, argument):
@@ -107,7 +121,7 @@ def times_of(paths, repeat):
     for name, function in rows.items():
         taken = []
         for image, unit in zip(images, decode, strict=True):
-            argument = image if name.startswith("(") else [LesionImage(image)]
+            argument = image if name.startswith("(") else record_of(image, name)
             taken.append(min(seconds(function, argument) for _ in range(repeat)) / unit)
         ratios[name] = float(np.median(taken))
     return 1000 * float(np.median(decode)), ratios
@@ -122,11 +136,12 @@ def memory_of(name, path):
 def run_one(name, path):
     step = STEPS[name]()
     small = np.random.default_rng(0).integers(100, 200, (96, 128, 3), dtype=np.uint8)
-    step.transform([LesionImage(small)])  # imports and one-time work are no part of it
+    step.transform(record_of(small, name))  # imports and one-time work are no part of it
     image = read_image(path)
+    records = record_of(image, name)
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew (Linux)
     before = memory("VmRSS")
-    step.transform([LesionImage(image)])
+    step.transform(records)
     print(json.dumps((memory("VmHWM") - before) / image.nbytes))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any, ClassVar, Self
@@ -17,8 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mapping import load_or_fail, transform_batch
 from ..base import BaseFeaturizer
+from ..exceptions import ImageBatchError
 from ..images import LesionImage, check_images
-from ._catalog import FEATURES, GROUPS, columns_of, measure
+from ._catalog import FEATURES, GROUPS, SOMETIMES, columns_of, measure
 from ._explain import explain_region
 from ._region import LesionRegion
 from ._table import Feature
@@ -65,10 +66,11 @@ class ABCDFeaturizer(BaseFeaturizer):
         the groups.
     working_size : int, default=512
         Longer side, in pixels, to which lesion and surrounding skin are
-        reduced before they are measured, at least 32; only structures look at
-        more than 256.
+        reduced before they are measured, at least 32; only structures and
+        dimensions look at more than 256.
     memory : str, path-like or joblib.Memory, default=None
-        Folder in which rows are kept, one an image and setting.
+        Folder in which rows are kept, one an outlined image and setting; a
+        ``segmenter`` needs a memory of its own.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0
@@ -153,9 +155,11 @@ class ABCDFeaturizer(BaseFeaturizer):
         for name, given, known in (("groups", self.groups, GROUPS), ("features", self.features, FEATURES)):
             if given is None:
                 continue
-            chosen = [given] if isinstance(given, str) else list(given)
-            unknown = [item for item in chosen if item not in known]
-            if isinstance(given, str) or unknown or not chosen or len(set(chosen)) < len(chosen):
+            # sets have no order, and columns have one
+            unordered = isinstance(given, (str, Set, Mapping))
+            chosen = [given] if unordered else list(given)
+            unknown = [item for item in chosen if not isinstance(item, str) or item not in known]
+            if unordered or unknown or not chosen or len(set(chosen)) < len(chosen):
                 choices = list(known) if name == "groups" else "the names in skinseg.features.FEATURES"
                 close = [match for item in unknown for match in get_close_matches(str(item), known, 1)]
                 hint = f"; did you mean {', '.join(close)}?" if close else ""
@@ -230,6 +234,7 @@ class ABCDFeaturizer(BaseFeaturizer):
         rows = [FEATURES[name] for name in self.get_feature_names_out()]
         table = pd.DataFrame(rows, columns=Feature._fields)
         table.insert(1, "group", [feature.group for feature in rows])
+        table["working_size"] = np.minimum(table["working_size"], self.working_size)
         return table[["name", "group", "unit", "low", "high", "working_size", "source", "description"]]
 
     def explain(self, record: Any) -> Bunch:
@@ -280,19 +285,27 @@ class ABCDFeaturizer(BaseFeaturizer):
         ((2, 2, 2), 8)
         """
         self._check_ready()
-        loaded = load_or_fail(check_images([record], self)[0])
+        given = loaded = load_or_fail(check_images([record], self)[0])
         if self.segmenter is not None:
-            loaded = transform_batch(self.segmenter_, [loaded])[0]
+            loaded = transform_batch(self.segmenter_, [given])[0]
+        if loaded.error is not None:
+            raise ImageBatchError(f"ABCDFeaturizer cannot explain the image: {loaded.error}", {0: loaded.error})
         mask = self._mask_of(loaded)
         if mask is None or not mask.any():
             raise ValueError(f"no lesion was found in {loaded.name or 'the image'}: there is nothing to explain")
         region = LesionRegion.of(loaded, mask, self.working_size)
-        return explain_region(region, self.get_feature_names_out())
+        explanation = explain_region(region, self.get_feature_names_out(), loaded.geometry, given.geometry)
+        region.forget()
+        return explanation
 
     def _apply_batch(self, records: Sequence[LesionImage]) -> list[Any]:
         if self.segmenter is not None:
             records = transform_batch(self.segmenter_, [load_or_fail(record) for record in records])
         return super()._apply_batch(records)
+
+    @property
+    def _nan_is_empty(self) -> bool:  # type: ignore[override]
+        return not SOMETIMES.issuperset(self.get_feature_names_out())
 
     def _mask_of(self, record: LesionImage) -> np.ndarray | None:
         if not record.has("mask"):
@@ -307,5 +320,7 @@ class ABCDFeaturizer(BaseFeaturizer):
         names = self.get_feature_names_out()
         if mask is None or not mask.any():
             return np.full(len(names), np.nan)
-        values = measure(LesionRegion.of(record, mask, self.working_size), set(names))
+        region = LesionRegion.of(record, mask, self.working_size)
+        values = measure(region, set(names))
+        region.forget()
         return np.array([values[name] for name in names], dtype=np.float64)

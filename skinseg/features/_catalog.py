@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 
 import numpy as np
@@ -11,7 +12,7 @@ from . import asymmetry, border, color, dimension, structure
 from ._region import LesionRegion
 from ._table import Block, Feature, measure_blocks
 
-__all__ = ["BLOCKS", "FEATURES", "GROUPS", "TDS", "columns_of", "measure"]
+__all__ = ["BLOCKS", "FEATURES", "GROUPS", "SOMETIMES", "TDS", "columns_of", "measure"]
 
 BLOCKS: dict[str, tuple[Block, ...]] = {
     "asymmetry": asymmetry.BLOCKS,
@@ -34,6 +35,17 @@ FEATURES: dict[str, Feature] = {
 
 _PARTS = tuple(COLUMNS.values())
 
+SOMETIMES = frozenset(
+    name
+    for name, feature in FEATURES.items()
+    if feature.unit.startswith("mm")
+    or re.match(
+        r"tds|structure_(network|homogeneous|streaks|dots|globules|count)$|border_(score|sharpness|abrupt)", name
+    )
+    or re.match(r"color_contrast|color_[lab]_(halo_)?contrast|color_relative_[lab]_(low|median|high)", name)
+)
+"""Features that a lesion may be without; every other one is finite for every mask that is not empty."""
+
 
 def columns_of(groups: Iterable[str]) -> list[str]:
     """Names of the columns of groups; the score of the rule is one where all its parts are."""
@@ -48,7 +60,7 @@ def measure(region: LesionRegion, names: Collection[str]) -> dict[str, float]:
     needed = wanted | (set(_PARTS) if TDS.name in wanted else set())
     result: dict[str, float] = {}
     for blocks in BLOCKS.values():
-        result |= measure_blocks(blocks, region, needed)
+        result |= measure_blocks(blocks, region, needed, forget=False)
     if TDS.name in wanted:
         missing = [name for name in _PARTS if np.isnan(result[name])]
         if missing:

@@ -19,6 +19,7 @@ __all__ = [
     "polygon_moments",
     "resample",
     "steps_of",
+    "to_half",
     "trace_outline",
 ]
 
@@ -41,7 +42,7 @@ def trace_outline(mask: np.ndarray) -> np.ndarray:
     """Trace the outer outline of the largest component of a mask.
 
     The mask is brought to an equivalent diameter of 160 pixels, blurred by a
-    Gaussian of one of these (0.6 % of the diameter, and 1.2 pixels of the mask
+    Gaussian of one of these (0.6 % of the diameter, and one pixel of the mask
     at least) and traced at one half between the pixels. So the stairs of the
     pixel grid add nothing to the length, and the same shape has the same
     outline at any resolution. A mask of less than 32 pixels or 3 rows or
@@ -75,7 +76,9 @@ def trace_outline(mask: np.ndarray) -> np.ndarray:
         solid = largest_component(np.ascontiguousarray(part))
         if polygon is None or polygon_area(polygon) < 0.8 * np.count_nonzero(solid):
             polygon = _trace_pixels(solid)
-    return polygon + np.array([top, left])
+    # what is sampled along it begins at the same place whichever way the image is turned
+    start = int(np.argmax(((polygon - polygon_moments(polygon)[0]) ** 2).sum(axis=1)))
+    return np.roll(polygon, -start, axis=0) + np.array([top, left])
 
 
 def _trace_blurred(part: np.ndarray, count: int) -> np.ndarray | None:
@@ -104,15 +107,34 @@ def _trace_blurred(part: np.ndarray, count: int) -> np.ndarray | None:
     chain = max(chains, key=cv2.contourArea)[:, 0]
     if len(chain) < 8:
         return None
-    x, y = chain[:, 0], chain[:, 1]
-    slope = np.stack([soft[y, x + 1] - soft[y, x - 1], soft[y + 1, x] - soft[y - 1, x]], axis=1)
-    outward = -slope / np.maximum(np.hypot(slope[:, 0], slope[:, 1]), 1e-6)[:, None]
-    beyond = chain.astype(np.float32) + outward
-    across, down = np.ascontiguousarray(beyond.T[..., None])
-    here, there = soft[y, x], cv2.remap(soft, across, down, cv2.INTER_LINEAR)[:, 0]
-    step = np.clip((here - 127.5) / np.maximum(here - there, 1e-3), 0, 1)
-    points = chain + step[:, None] * outward.astype(np.float64)
+    points = to_half(chain, soft)
     return (points[:, ::-1] - pad + 0.5) * (height / size[1], width / size[0]) - 0.5
+
+
+def to_half(chain: np.ndarray, soft: np.ndarray) -> np.ndarray:
+    """Move pixels on the inside of an outline outwards to where a blurred mask (0 to 255) is one half.
+
+    Parameters
+    ----------
+    chain : ndarray of shape (n, 2), int
+        Column and row of pixels above one half, none at the edge.
+    soft : ndarray of shape (H, W), float32
+        The blurred mask.
+
+    Returns
+    -------
+    ndarray of shape (n, 2), float64
+        Column and row.
+    """
+    values, width = soft.ravel(), soft.shape[1]
+    place = chain[:, 1].astype(np.intp) * width + chain[:, 0]
+    x, y = values[place - 1] - values[place + 1], values[place - width] - values[place + width]
+    norm = np.maximum(np.sqrt(x * x + y * y), np.float32(1e-6))
+    outward = np.stack([x / norm, y / norm])
+    across, down = outward + chain.T.astype(np.float32)
+    here, there = values[place], cv2.remap(soft, across[:, None], down[:, None], cv2.INTER_LINEAR)[:, 0]
+    step = np.minimum((here - np.float32(127.5)) / np.maximum(here - there, np.float32(1e-3)), 1)
+    return np.asarray(chain + (np.maximum(step, 0) * outward).T, np.float64)
 
 
 def _trace_pixels(solid: np.ndarray) -> np.ndarray:
@@ -236,7 +258,8 @@ def hull_pockets(polygon: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def _grids(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Places of a grid in boxes, and for each a turn by 22.5 degrees with its quarter turns and mirror images.
 
-    The outline is laid on each by ``points @ turn + place``; so quarter turns
+    The outline is laid on each by ``points @ turn + place``, for which the
+    columns of the turns are given one after the other; so quarter turns
     and mirroring change nothing. The angle is the same for all sizes of boxes,
     for how many boxes a straight line enters depends on it.
     """
@@ -249,7 +272,8 @@ def _grids(number: int) -> tuple[np.ndarray, np.ndarray]:
         for flip in (unit, mirror)
         for turn in (unit, quarter, quarter @ quarter, quarter.T)
     ]
-    return np.repeat(places, len(group), axis=0).astype(np.float32), np.tile(group, (number, 1, 1)).astype(np.float32)
+    turns = np.tile(np.transpose(group, (2, 0, 1)), (1, number, 1))
+    return np.repeat(places, len(group), axis=0).astype(np.float32), turns.astype(np.float32)
 
 
 _PLACES, _TURNS = _grids(8)
@@ -275,20 +299,23 @@ def box_dimension(polygon: np.ndarray, diameter: float) -> float:
     """
     points = resample(polygon, int(np.clip(192 * polygon_length(polygon) / diameter, 512, 8192)))
     points = ((points - points.mean(axis=0)) / diameter).astype(np.float32)
+    farthest = float(np.sqrt((points * points).sum(axis=1).max()))
     counts = []
     for size in BOX_SIZES:
         # larger boxes need fewer points: some four for the length of a side
         stride = max(1, int(size / BOX_SIZES[0]))
         places = min(_FEWEST * stride, len(_PLACES))
-        turned = (points[::stride] / np.float32(size)) @ _TURNS[:places]
-        reach = float(np.abs(turned).max()) + 1
-        boxes = (turned + _PLACES[:places, None] + np.float32(np.ceil(reach))).astype(np.int32)
-        side = 2 * int(np.ceil(reach)) + 1
-        index = boxes[..., 0] * np.int32(side) + boxes[..., 1]
+        reach = int(np.ceil(farthest / size)) + 1
+        side = 2 * reach + 1
+        down, across = (
+            (_TURNS[axis, :places] @ (points[::stride].T / np.float32(size)) + (_PLACES[:places, axis, None] + reach))
+            for axis in (0, 1)
+        )
+        index = down.astype(np.int32) * np.int32(side) + across.astype(np.int32)
         index += np.arange(places, dtype=np.int32)[:, None] * np.int32(side * side)
-        entered = np.zeros(places * side * side, bool)
-        entered[index] = True
-        counts.append(np.count_nonzero(entered) / places)
+        entered = np.zeros(places * side * side, np.uint8)
+        entered[index] = 1
+        counts.append(np.count_nonzero(entered.view(bool)) / places)
     finer = -np.log(BOX_SIZES)
     finer -= finer.mean()
     return float(np.dot(finer, np.log(counts)) / np.dot(finer, finer))

@@ -15,7 +15,7 @@ from ..field import valid_field
 from ..images import LesionImage
 from ..masks import as_mask, resize_mask
 
-__all__ = ["SMALL", "LesionRegion", "to_lab"]
+__all__ = ["LINEAR", "SMALL", "LesionRegion", "linear_to_lab", "shrink", "to_lab", "to_lightness"]
 
 SMALL = 256
 """Working size, in pixels of the longer side, of what needs no fine detail."""
@@ -25,9 +25,48 @@ Kept = TypeVar("Kept")
 _RIM = 0.6  # rim of skin around the bounding box, in radii of the disc of equal area
 
 
+_LEVELS = np.arange(256) / 255
+LINEAR = np.where(_LEVELS <= 0.04045, _LEVELS / 12.92, ((_LEVELS + 0.055) / 1.055) ** 2.4).astype(np.float32)
+"""Linear light of the 256 levels of sRGB (IEC 61966-2-1)."""
+
+# from linear sRGB to X, Y and Z over those of its white, D65
+_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+_TO_XYZ = (_TO_XYZ / _TO_XYZ.sum(axis=1, keepdims=True)).astype(np.float32)
+_FROM_ROOTS = np.array([[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float32)
+
+
 def to_lab(image: np.ndarray) -> np.ndarray:
     """Convert 8-bit sRGB to CIELAB (D65) in its own units: L* in 0..100."""
-    return cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB)
+    return linear_to_lab(cv2.LUT(image, LINEAR))
+
+
+def linear_to_lab(linear: np.ndarray) -> np.ndarray:
+    """Convert linear sRGB, (H, W, 3) float32 in 0..1, to CIELAB: exact, and in a fourth of the time of OpenCV's."""
+    return np.asarray(cv2.transform(_roots(cv2.transform(linear, _TO_XYZ)), _FROM_ROOTS))
+
+
+def to_lightness(image: np.ndarray) -> np.ndarray:
+    """Convert 8-bit sRGB to L* alone, (H, W) float32."""
+    return np.float32(116) * _roots(cv2.transform(cv2.LUT(image, LINEAR), _TO_XYZ[1:2])) - np.float32(16)
+
+
+def _roots(share: np.ndarray) -> np.ndarray:
+    """Take the cube roots of CIELAB, linear where it is dark."""
+    roots: np.ndarray = np.cbrt(share)
+    if share.min() <= 0.008856:
+        roots = np.where(share > 0.008856, roots, np.float32(7.787) * share + np.float32(16 / 116))
+    return roots
+
+
+def shrink(pixels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Shrink by steps of at most one half: nearly as smooth as by areas, at a seventh of the time."""
+    while pixels.shape[:2] != shape:
+        step = max(shape[0], -(-pixels.shape[0] // 2)), max(shape[1], -(-pixels.shape[1] // 2))
+        halved = (2 * step[0], 2 * step[1]) == pixels.shape[:2]
+        pixels = cv2.resize(pixels, step[::-1], interpolation=cv2.INTER_AREA if halved else cv2.INTER_LINEAR)
+    return pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +85,6 @@ class LesionRegion:
         Area of the lesion in pixels of the original image.
     field_area : float
         Area of the field of view in pixels of the original image.
-    diagonal : float
-        Diagonal of the original image in its pixels.
     pixel_size : float or None
         Millimeters per pixel of the original image.
     offset : tuple of (float, float)
@@ -57,6 +94,9 @@ class LesionRegion:
         across.
     image_shape : tuple of (int, int)
         Height and width of the image it was cut from.
+    cut : tuple of (bool, bool, bool, bool)
+        Whether the lesion reaches the top, left, bottom and right edge of the
+        image.
     reasons : dict of str to str
         Why a feature is NaN, for every feature that is.
     """
@@ -68,11 +108,11 @@ class LesionRegion:
     scale: tuple[float, float]
     area: float
     field_area: float
-    diagonal: float
     pixel_size: float | None
     offset: tuple[float, float]
     zoom: tuple[float, float]
     image_shape: tuple[int, int]
+    cut: tuple[bool, bool, bool, bool]
     reasons: dict[str, str] = dataclass_field(default_factory=dict)
     _copies: dict[int, LesionRegion] = dataclass_field(default_factory=dict)
     _kept: dict[Any, Any] = dataclass_field(default_factory=dict)
@@ -87,7 +127,6 @@ class LesionRegion:
             record.artifact_mask,
             working_size,
             scale=record.geometry.scale,
-            diagonal=float(np.hypot(*record.geometry.origin)),
             pixel_size=record.pixel_size,
         )
 
@@ -123,7 +162,6 @@ class LesionRegion:
             masks.get("artifacts"),
             working_size,
             scale=scale,
-            diagonal=float(np.hypot(image.shape[0] * scale[0], image.shape[1] * scale[1])),
             pixel_size=pixel_size,
         )
 
@@ -137,7 +175,6 @@ class LesionRegion:
         working_size: int,
         *,
         scale: tuple[float, float],
-        diagonal: float,
         pixel_size: float | None,
     ) -> LesionRegion:
         if field is None:
@@ -145,6 +182,7 @@ class LesionRegion:
         mask = np.ascontiguousarray(mask)
         left, top, width, height = cv2.boundingRect(mask.view(np.uint8)) if mask.any() else (0, 0, *mask.shape[::-1])
         pixels = int(np.count_nonzero(mask))
+        cut = top == 0, left == 0, top + height == mask.shape[0], left + width == mask.shape[1]
         rim = int(np.ceil(_RIM * np.sqrt(pixels / np.pi))) + 2
         top, left, bottom, right = max(0, top - rim), max(0, left - rim), top + height + rim, left + width + rim
         part = np.s_[top:bottom, left:right]
@@ -159,41 +197,47 @@ class LesionRegion:
             scale=scale,
             area=pixels * scale[0] * scale[1],
             field_area=int(np.count_nonzero(field | mask)) * scale[0] * scale[1],
-            diagonal=diagonal,
             pixel_size=pixel_size,
             offset=(float(top), float(left)),
             zoom=(1.0, 1.0),
             image_shape=(image.shape[0], image.shape[1]),
+            cut=cut if pixels else (False,) * 4,
         )
         return region.at(working_size)
 
     def at(self, working_size: int) -> LesionRegion:
         """Get the same region with a longer side of at most so many pixels; it shares the reasons."""
-        height, width = self.mask.shape
-        shrink = working_size / max(height, width)
-        if shrink >= 1:
+        if working_size >= max(self.mask.shape):
             return self
         if working_size not in self._copies:
-            shape = max(1, round(height * shrink)), max(1, round(width * shrink))
-            ratio = height / shape[0], width / shape[1]
-            small = resize_mask(self.mask, shape)
-            self._copies[working_size] = replace(
-                self,
-                image=cv2.resize(self.image, shape[::-1], interpolation=cv2.INTER_AREA),
-                # a lesion of a few pixels in a large frame may vanish; keep every pixel that it touches then
-                mask=small if small.any() else resize_mask(self.mask.astype(np.float32), shape) > 0,
-                field=resize_mask(self.field, shape),
-                artifacts=(
-                    resize_mask(self.artifacts.astype(np.float32), shape) > 0
-                    if self.artifacts.any()
-                    else np.zeros(shape, bool)
-                ),
-                scale=(self.scale[0] * ratio[0], self.scale[1] * ratio[1]),
-                zoom=(self.zoom[0] * ratio[0], self.zoom[1] * ratio[1]),
-                _copies={},
-                _kept={},
-            )
+            # what several groups look at is made once, and smaller copies of it
+            base = self.at(SMALL) if working_size < SMALL else self
+            self._copies[working_size] = base._shrunk(working_size)
         return self._copies[working_size]
+
+    def _shrunk(self, working_size: int) -> LesionRegion:
+        height, width = self.mask.shape
+        factor = working_size / max(height, width)
+        shape = max(1, round(height * factor)), max(1, round(width * factor))
+        ratio = height / shape[0], width / shape[1]
+        share = shrink(255 * self.mask.view(np.uint8), shape)
+        mask = share > 127
+        return replace(
+            self,
+            image=shrink(self.image, shape),
+            # a lesion of a few pixels in a large frame may vanish; keep every pixel that it touches then
+            mask=mask if mask.any() else resize_mask(self.mask.astype(np.float32), shape) > 0,
+            field=np.ones(shape, bool) if self.field.all() else shrink(255 * self.field.view(np.uint8), shape) > 127,
+            artifacts=(
+                shrink(255 * self.artifacts.view(np.uint8), shape) > 0
+                if self.artifacts.any()
+                else np.zeros(shape, bool)
+            ),
+            scale=(self.scale[0] * ratio[0], self.scale[1] * ratio[1]),
+            zoom=(self.zoom[0] * ratio[0], self.zoom[1] * ratio[1]),
+            _copies={},
+            _kept={},
+        )
 
     def not_measured(self, names: Iterable[str], reason: str) -> dict[str, float]:
         """Note why features are not measured; give a NaN for each."""
@@ -207,6 +251,20 @@ class LesionRegion:
             self._kept[make] = make(self)
         result: Kept = self._kept[make]
         return result
+
+    @property
+    def at_edges(self) -> tuple[bool, bool, bool, bool]:
+        """Whether the region ends at the top, left, bottom and right edge of the image."""
+        ends = [edge + side * zoom for edge, side, zoom in zip(self.offset, self.mask.shape, self.zoom, strict=True)]
+        near = [end > side - 0.5 for end, side in zip(ends, self.image_shape, strict=True)]
+        return self.offset[0] < 0.5, self.offset[1] < 0.5, near[0], near[1]
+
+    def forget(self) -> None:
+        """Let go of what was kept: it refers to the region, and would keep its images until the next collection."""
+        self._kept.clear()
+        for copy in self._copies.values():
+            copy.forget()
+        self._copies.clear()
 
     def to_image(self, points: Any) -> np.ndarray:
         """Map points (row, column) of the region to pixels of the image it was cut from."""
@@ -257,7 +315,17 @@ class LesionRegion:
         """Median CIELAB of the surrounding skin, of shape (3,), float64; None where none is in view."""
         if not self.skin.any():
             return None
-        return np.median(np.ascontiguousarray(self.lab[self.skin].T), axis=1).astype(np.float64)
+        return median_color(self.lab, self.skin)
+
+
+_SAMPLED = 4096  # pixels of skin from which its color is taken, at least
+
+
+def median_color(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Median of each channel over a mask, of evenly spread pixels of it; of shape (3,), float64."""
+    places = np.flatnonzero(mask)
+    chosen = pixels.reshape(-1, 3)[places[:: max(1, len(places) // _SAMPLED)]]
+    return np.median(np.ascontiguousarray(chosen.T), axis=1).astype(np.float64)
 
 
 _RING = (0.1, 0.5)  # the skin looked at lies this far outside of the outline, in radii of the disc of equal area

@@ -64,7 +64,7 @@ class Block(NamedTuple):
 
 
 def measure_blocks(
-    blocks: Iterable[Block], region: LesionRegion, names: Collection[str] | None = None
+    blocks: Iterable[Block], region: LesionRegion, names: Collection[str] | None = None, *, forget: bool = True
 ) -> dict[str, float]:
     """Run the blocks that give any of the names.
 
@@ -76,6 +76,8 @@ def measure_blocks(
         What is measured.
     names : collection of str, default=None
         The features asked for; all if None.
+    forget : bool, default=True
+        Let go of what the region keeps for other blocks.
 
     Returns
     -------
@@ -90,4 +92,6 @@ def measure_blocks(
             continue
         values = block.measure(region) if region.has_lesion else region.not_measured(wanted, "the mask is empty")
         result |= {name: float(values[name]) for name in wanted}
+    if forget:
+        region.forget()
     return result

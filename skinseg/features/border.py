@@ -46,12 +46,13 @@ _MAX_ARTIFACTS = 0.2  # share of a profile that may be painted over
 _FIRST, _LAST = -_INWARD - _PLATEAU[1], _OUTWARD + _PLATEAU[1]
 _REACH = np.arange(_FIRST, _LAST + 1)
 _WINDOW = np.arange(-_PLATEAU[1], _PLATEAU[1] + 1)
-_INNER, _OUTER = -_PLATEAU[0] >= _WINDOW, _PLATEAU[0] <= _WINDOW
-_DEEP, _BEYOND = -_PLATEAU[0] >= _REACH, _PLATEAU[0] <= _REACH
+_SIDE = _PLATEAU[1] - _PLATEAU[0] + 1
+_INNER, _OUTER = slice(0, _SIDE), slice(-_SIDE, None)  # of the window
+_DEEP, _BEYOND = slice(0, 1 - _PLATEAU[0] - _FIRST), slice(_PLATEAU[0] - _FIRST, None)  # of the reach
 _LEAN = 0.3  # weight of the overall direction from skin to lesion, where both sides hardly differ
-_CORE = np.abs(_REACH) <= _TOLERANCE + _HALF_BAND
+_CORE = slice(-_TOLERANCE - _HALF_BAND - _FIRST, _TOLERANCE + _HALF_BAND + 1 - _FIRST)
 
-_STOLZ = "Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
+_STOLZ = "after Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
 _GEOMETRY = "elementary geometry"
 _MANDELBROT = "Mandelbrot, Science 156 (1967) 636-638"
 _OCTANT_NAMES = tuple(f"border_sharpness_{rank}" for rank in range(1, 9))
@@ -200,7 +201,8 @@ def _sharpness(region: LesionRegion, places: np.ndarray) -> tuple[np.ndarray, np
         From 0 to 1.
     """
     in_lesion, in_view, painted = _membership(region, places)
-    skin_seen = in_view & ~in_lesion & _BEYOND
+    pigmented, bare = in_lesion & in_view, in_view & ~in_lesion
+    skin_seen = bare[:, _BEYOND]
     seen = in_view[:, _CORE].all(axis=1) & skin_seen.any(axis=1)
     clean = seen & (painted.mean(axis=1) <= _MAX_ARTIFACTS)
     if clean.any():  # else what was painted is better than nothing
@@ -212,10 +214,9 @@ def _sharpness(region: LesionRegion, places: np.ndarray) -> tuple[np.ndarray, np
     samples = cv2.remap(region.image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     lab = to_lab(samples)
     # every third sample is enough for a median
-    skin = np.median(np.ascontiguousarray(lab[skin_seen & seen[:, None]][::3].T), axis=1)
+    skin = np.median(np.ascontiguousarray(lab[:, _BEYOND][skin_seen & seen[:, None]][::3].T), axis=1)
     lesion = _mean_color(region)
     # lesion and skin on either side, first of the outline, then of where the pigment is found to end
-    pigmented, bare = in_lesion & in_view, in_view & ~in_lesion
     window = slice(_INWARD, _INWARD + len(_WINDOW))
     step = _along(
         _weighted(lab[:, window][:, _INNER], pigmented[:, window][:, _INNER], lesion)
@@ -352,8 +353,14 @@ def _measure_fractal(region: LesionRegion) -> dict[str, float]:
 
 BLOCKS = (
     Block(_SHARPNESS_FEATURES, _measure_sharpness),
-    Block(_IRREGULARITY_FEATURES, _measure_irregularity),
-    Block(_FRACTAL_FEATURES, _measure_fractal),
+    # the outline is traced on the mask as it comes
+    *(
+        Block(tuple(feature._replace(working_size=512) for feature in features), measure)
+        for features, measure in (
+            (_IRREGULARITY_FEATURES, _measure_irregularity),
+            (_FRACTAL_FEATURES, _measure_fractal),
+        )
+    ),
 )
 """How the group is measured."""
 

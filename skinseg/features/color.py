@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ._region import SMALL, LesionRegion, surrounding_skin
+from ._region import LINEAR, LesionRegion, linear_to_lab, median_color, surrounding_skin
 from ._table import INF, Block, Feature, measure_blocks
 
 __all__ = [
@@ -41,16 +41,18 @@ _SHADES: tuple[tuple[int, tuple[float, float, float]], ...] = (
 )  # fmt: skip
 _LABELS = np.array([label for label, _ in _SHADES])
 _POINTS = np.array([point for _, point in _SHADES], np.float32)
-_SIZE = 160  # working size for the clinical colors: they are areas, no pixels
+_SKIN_LIGHTNESS = 71.0  # that of the standard skin
+_SIZE = 160  # working size: colors are areas, no pixels
 _PRESENT = 0.04  # share of the lesion from which a color counts as present
 _RIM = 0.15  # depth, in radii of the disc of equal area, to which the outline mixes lesion and skin
 _PATCH = 0.025  # radius, in the same radii, of the smallest patch of a color; thinner bands lie between two others
 _VEIL = ((24.0, 62.0), 16.0, 8.0)  # lightness, highest a* and b* of blue-white veil
 _SCAR = (56.0, 15.0)  # least lightness and highest chroma of what looks like regression
+_NO_SKIN = "no skin in view around the lesion"
 _HALO = 0.15  # reach of the skin next to the outline, in radii of the disc of equal area
 _BINS = (8.0, 6.0, 6.0)  # CIELAB units of a cell of the color histogram
 
-_STOLZ = "Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
+_STOLZ = "after Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
 _CIE = "CIE 15:2018 (CIELAB, D65)"
 _STANLEY = "Stanley et al., Skin Res. Technol. 13 (2007) 62-72"
 _CELEBI = "Celebi et al., Comput. Med. Imaging Graph. 31 (2007) 362-373"
@@ -100,54 +102,54 @@ _RELATIVE_FEATURES = (
     *(
         Feature(f"color_relative_{c}_{name}", "CIELAB", -255, 255, _STANLEY,
                 f"{title} of the {text} over the lesion, after adaptation to the surrounding skin, "
-                "minus that of the skin.", _SIZE)
+                "minus that of the skin.")
         for c, text in _CHANNELS
         for name, title in (("low", "5 % quantile"), ("median", "Median"), ("high", "95 % quantile"))
     ),
     *(
         Feature(f"color_relative_{c}_std", "CIELAB", 0, 128, _STANLEY,
-                f"Standard deviation of the {text} over the lesion after adaptation to the surrounding skin.", _SIZE)
+                f"Standard deviation of the {text} over the lesion after adaptation to the surrounding skin.")
         for c, text in _CHANNELS
     ),
     *(
         Feature(f"color_relative_{c}_skewness", "1", -INF, INF, _STANLEY,
-                f"Skewness of the {text} over the lesion after adaptation; 0 where there is one color only.", _SIZE)
+                f"Skewness of the {text} over the lesion after adaptation; 0 where there is one color only.")
         for c, text in _CHANNELS
     ),
     Feature("color_relative_hue", "degree", -180, 180, _CIE,
-            "Circular mean of the CIELAB hue after adaptation; red is about 40, yellow 90, blue -60.", _SIZE),
+            "Circular mean of the CIELAB hue after adaptation; red is about 40, yellow 90, blue -60."),
     Feature("color_relative_hue_concentration", "1", 0, 1, _CIE,
-            "Length of the mean vector of the same hues; 1 for a single hue.", _SIZE),
+            "Length of the mean vector of the same hues; 1 for a single hue."),
     Feature("color_relative_chroma_std", "CIELAB", 0, 128, _CIE,
-            "Standard deviation of the chroma after adaptation.", _SIZE),
+            "Standard deviation of the chroma after adaptation."),
     Feature("color_relative_volume", "1", 0, INF, _CIE,
-            "Logarithm of 1 + the determinant of the covariance of the adapted colors, in CIELAB units.", _SIZE),
+            "Logarithm of 1 + the determinant of the covariance of the adapted colors, in CIELAB units."),
     Feature("color_perceptible_count", "1", 1, INF,
             "after Seidenari et al., Br. J. Dermatol. 149 (2003) 523-529",
-            "Number of cells of 8 x 6 x 6 CIELAB units that hold at least 1 % of the adapted colors.", _SIZE),
+            "Number of cells of 8 x 6 x 6 CIELAB units that hold at least 1 % of the adapted colors."),
     Feature("color_entropy", "bit", 0, 16, _SHANNON,
-            "Entropy of the histogram of the adapted CIELAB colors in cells of 8 x 6 x 6 units.", _SIZE),
+            "Entropy of the histogram of the adapted CIELAB colors in cells of 8 x 6 x 6 units."),
 )  # fmt: skip
 _HSV_FEATURES = (
-    Feature("color_hue_mean", "degree", -180, 180, _SMITH, "Circular mean of the hue; red is 0, yellow 60.", _SIZE),
-    Feature("color_hue_concentration", "1", 0, 1, _SMITH, "Length of the mean hue vector; 1 for a single hue.", _SIZE),
-    Feature("color_saturation_mean", "1", 0, 1, _SMITH, "Mean saturation.", _SIZE),
-    Feature("color_saturation_std", "1", 0, 0.5, _SMITH, "Standard deviation of the saturation.", _SIZE),
-    Feature("color_value_mean", "1", 0, 1, _SMITH, "Mean value (largest of red, green and blue).", _SIZE),
-    Feature("color_value_std", "1", 0, 0.5, _SMITH, "Standard deviation of the value.", _SIZE),
+    Feature("color_hue_mean", "degree", -180, 180, _SMITH, "Circular mean of the hue; red is 0, yellow 60."),
+    Feature("color_hue_concentration", "1", 0, 1, _SMITH, "Length of the mean hue vector; 1 for a single hue."),
+    Feature("color_saturation_mean", "1", 0, 1, _SMITH, "Mean saturation."),
+    Feature("color_saturation_std", "1", 0, 0.5, _SMITH, "Standard deviation of the saturation."),
+    Feature("color_value_mean", "1", 0, 1, _SMITH, "Mean value (largest of red, green and blue)."),
+    Feature("color_value_std", "1", 0, 0.5, _SMITH, "Standard deviation of the value."),
 )  # fmt: skip
 _CLINICAL_FEATURES = (
     *(
         Feature(f"color_{name}_share", "1", 0, 1, _STOLZ,
-                f"Share of the lesion that is {name.replace('_', ' ')} against the surrounding skin.", _SIZE)
+                f"Share of the lesion that is {name.replace('_', ' ')} against the surrounding skin.")
         for name in COLOR_NAMES
     ),
     Feature("color_count", "1", 1, 6, _STOLZ,
-            "How many of the six clinical colors have at least 4 % of the lesion, at least one.", _SIZE),
+            "How many of the six clinical colors have at least 4 % of the lesion, at least one."),
     Feature("color_blue_white_veil_share", "1", 0, 1, _VEIL_SOURCE,
-            "Share of the lesion that is bluish at a medium lightness.", _SIZE),
+            "Share of the lesion that is bluish at a medium lightness."),
     Feature("color_regression_share", "1", 0, 1, _VEIL_SOURCE,
-            "Share of the lesion that is pale without color, as scars and peppering are.", _SIZE),
+            "Share of the lesion that is pale without color, as scars and peppering are."),
 )  # fmt: skip
 
 
@@ -168,7 +170,8 @@ def adapt_to_skin(colors: np.ndarray, skin: Any = STANDARD_SKIN) -> np.ndarray:
     Returns
     -------
     ndarray of shape (..., 3), float32
-        CIELAB.
+        CIELAB. A channel that would be brighter than white is as bright as
+        white.
 
     References
     ----------
@@ -182,17 +185,11 @@ def adapt_to_skin(colors: np.ndarray, skin: Any = STANDARD_SKIN) -> np.ndarray:
     >>> adapt_to_skin(np.array([[120, 100, 90]], dtype=np.uint8), skin=(120, 100, 90)).round(0).astype(int).tolist()
     [[71, 12, 16]]
     """
-    levels = np.arange(256, dtype=np.float64) / 255
-    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     ends = np.asarray([STANDARD_SKIN, np.clip(skin, 4, 255)], np.float64)  # black skin would be an endless gain
-    standard, own = (np.interp(end / 255, levels, linear) for end in ends)
-    scaled = np.clip(linear[:, None] * (standard / own), 0, None)
-    # channels above 1 are kept: CIELAB takes them as lighter than white
-    encoded = np.where(scaled <= 0.0031308, 12.92 * scaled, 1.055 * np.maximum(scaled, 1e-9) ** (1 / 2.4) - 0.055)
-    table = np.minimum(encoded, 1.2).astype(np.float32)
+    standard, own = (np.interp(end, np.arange(256), LINEAR) for end in ends)
+    table = np.minimum(LINEAR[:, None] * (standard / own), 1).astype(np.float32)
     flat = np.ascontiguousarray(colors.reshape(-1, 1, 3))
-    adapted = cv2.LUT(flat, table.reshape(1, 256, 3))
-    return np.asarray(cv2.cvtColor(adapted, cv2.COLOR_RGB2LAB)).reshape(colors.shape)
+    return linear_to_lab(cv2.LUT(flat, table.reshape(1, 256, 3))).reshape(colors.shape)
 
 
 def clinical_colors(lab: np.ndarray) -> np.ndarray:
@@ -221,8 +218,9 @@ def clinical_colors(lab: np.ndarray) -> np.ndarray:
     """
     flat = lab.reshape(-1, 3).astype(np.float32)
     # squared distance without the term that all shades share
-    nearest = np.argmin((_POINTS**2).sum(axis=1) - 2 * flat @ _POINTS.T, axis=1)
-    return np.asarray(_LABELS[nearest].reshape(lab.shape[:-1]))
+    scores = (_POINTS**2).sum(axis=1) - 2 * flat @ _POINTS.T
+    scores[:, _LABELS == 0] = np.where(flat[:, :1] > _SKIN_LIGHTNESS, scores[:, _LABELS == 0], np.inf)
+    return np.asarray(_LABELS[np.argmin(scores, axis=1)].reshape(lab.shape[:-1]))
 
 
 class _Adapted:
@@ -232,7 +230,7 @@ class _Adapted:
         self.region = region = region.at(_SIZE)
         self.skin_rgb: Any = STANDARD_SKIN
         if region.skin.any():
-            self.skin_rgb = np.median(np.ascontiguousarray(region.image[region.skin].T), axis=1)
+            self.skin_rgb = median_color(region.image, region.skin)
         self.pixels = region.image[region.lesion]
         self.lab = adapt_to_skin(self.pixels, self.skin_rgb)
         self.skin = adapt_to_skin(np.array([STANDARD_SKIN], np.uint8))[0]
@@ -260,7 +258,7 @@ class _Adapted:
 
 
 def _measure_cielab(region: LesionRegion) -> dict[str, float]:
-    small = region.at(SMALL)
+    small = region.at(_SIZE)
     lab, lesion = small.lab, small.lesion
     # OpenCV's moments over a mask are ten times faster than numpy's along the long axis
     mean, std = (moment[:, 0] for moment in cv2.meanStdDev(lab, mask=lesion.view(np.uint8)))
@@ -272,7 +270,7 @@ def _measure_cielab(region: LesionRegion) -> dict[str, float]:
     core_mean = cv2.mean(lab, mask=core.view(np.uint8))[:3]
     values = {}
     for index, channel in enumerate("lab"):
-        values[f"color_{channel}_mean"] = min(100.0, float(mean[index]))  # L* of white is 100 but for rounding
+        values[f"color_{channel}_mean"] = float(np.clip(mean[index], -128 * (index > 0), 100))  # but for rounding
         values[f"color_{channel}_std"] = float(std[index])
         values[f"color_{channel}_core_contrast"] = float(core_mean[index] - rim_mean[index])
         values[f"color_{channel}_rim_std"] = float(rim_std[index])
@@ -280,7 +278,7 @@ def _measure_cielab(region: LesionRegion) -> dict[str, float]:
     skin = small.skin_color
     names = ["color_contrast", *(f"color_{c}_{name}contrast" for name in ("", "halo_") for c in "lab")]
     if skin is None:
-        values |= region.not_measured(names, "no skin in view around the lesion")
+        values |= region.not_measured(names, _NO_SKIN)
     else:
         near = (small.outside > 0) & (small.outside <= _HALO * small.radius) & small.field & ~small.artifacts
         halo = cv2.mean(lab, mask=near.view(np.uint8))[:3] if near.any() else skin
@@ -298,16 +296,23 @@ def _measure_cielab(region: LesionRegion) -> dict[str, float]:
 def _measure_relative(region: LesionRegion) -> dict[str, float]:
     adapted = region.once(_Adapted)
     values: dict[str, float] = {}
+    ordered = np.sort(np.ascontiguousarray(adapted.lab.T), axis=1)  # faster than quantiles are
+    places = np.array([0.05, 0.5, 0.95]) * (ordered.shape[1] - 1)
     for index, channel in enumerate("lab"):
-        low, median, high = np.quantile(adapted.lab[:, index], [0.05, 0.5, 0.95]) - adapted.skin[index]
-        values |= {f"color_relative_{channel}_{name}": float(value)
-                   for name, value in (("low", low), ("median", median), ("high", high))}  # fmt: skip
+        quantiles = np.interp(places, np.arange(ordered.shape[1]), ordered[index]) - adapted.skin[index]
+        names = [f"color_relative_{channel}_{name}" for name in ("low", "median", "high")]
+        if not adapted.region.skin.any():
+            values |= region.not_measured(names, _NO_SKIN)
+        else:
+            values |= dict(zip(names, quantiles.tolist(), strict=True))
     mean = adapted.lab.mean(axis=0, dtype=np.float64)
     centered = adapted.lab - mean.astype(np.float32)
-    covariance = centered.T @ centered / len(centered)
+    parts = [np.ascontiguousarray(part) for part in centered.T]
+    # not by products of matrices, which depend on where in memory an array begins
+    covariance = np.array([[(a * b).mean(dtype=np.float64) for a in parts] for b in parts])
     for index, channel in enumerate("lab"):
         spread = float(np.sqrt(covariance[index, index]))
-        cubed = float(np.mean(centered[:, index] ** 3, dtype=np.float64))
+        cubed = float((parts[index] ** 2 * parts[index]).mean(dtype=np.float64))
         values[f"color_relative_{channel}_std"] = spread
         # half a unit is noise: what is of one color leans to no side
         values[f"color_relative_{channel}_skewness"] = cubed / max(spread, 0.5) ** 3
@@ -361,11 +366,14 @@ def _measure_clinical(region: LesionRegion) -> dict[str, float]:
     return values
 
 
-BLOCKS = (
-    Block(_CIELAB_FEATURES, _measure_cielab),
-    Block(_RELATIVE_FEATURES, _measure_relative),
-    Block(_HSV_FEATURES, _measure_hsv),
-    Block(_CLINICAL_FEATURES, _measure_clinical),
+BLOCKS = tuple(
+    Block(tuple(feature._replace(working_size=_SIZE) for feature in features), measure)
+    for features, measure in (
+        (_CIELAB_FEATURES, _measure_cielab),
+        (_RELATIVE_FEATURES, _measure_relative),
+        (_HSV_FEATURES, _measure_hsv),
+        (_CLINICAL_FEATURES, _measure_clinical),
+    )
 )
 """How the group is measured."""
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..masks import as_mask
+from ._outline import to_half
 from ._region import LesionRegion
 from ._table import INF, Block, Feature, measure_blocks
 
@@ -214,11 +215,8 @@ def _measure_outline(region: LesionRegion) -> dict[str, float]:
     feret_max, feret_min = (float(np.linalg.norm(line[1] - line[0])) for line in _ferets(_hull(region)))
     perimeter, cut_share = _trace(region)
     lengths = {"perimeter": perimeter, "feret_max": feret_max, "feret_min": feret_min}
-    mask = region.mask
-    # the rim of skin around the lesion ends where the image does, so a lesion at the edge of the region is cut
-    reaches = mask[[0, -1]].any() or mask[:, [0, -1]].any()
     return _with_units(region, lengths, ["feret_max", "feret_min"]) | {
-        "dimension_leaves_frame": float(reaches or cut_share >= _CUT_SHARE),
+        "dimension_leaves_frame": float(any(region.cut) or cut_share >= _CUT_SHARE),
         "dimension_cut_share": cut_share,
     }
 
@@ -229,9 +227,17 @@ def _measure_axes(region: LesionRegion) -> dict[str, float]:
     return values | {"dimension_elongation": min(1.0, max(0.0, 1 - minor / major))}
 
 
+def _box(region: LesionRegion) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the bounding box of the lesion."""
+    left, top, width, height = cv2.boundingRect(region.mask.view(np.uint8))
+    return left, top, width, height
+
+
 def _hull(region: LesionRegion) -> np.ndarray:
     """Convex hull (n, 2) of the middles of the outer pixel edges, as row, column in pixels of the original."""
-    contours, _ = cv2.findContours(region.mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    left, top, width, height = region.once(_box)
+    mask = region.mask.view(np.uint8)[top : top + height, left : left + width]
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(left, top))
     pixels = cv2.convexHull(np.concatenate(contours))[:, 0, ::-1]  # whole numbers: quick, and few are left
     middles = (pixels[:, None] + np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])).reshape(-1, 2)
     return cv2.convexHull(middles.astype(np.float32))[:, 0].astype(np.float64) * region.scale
@@ -257,7 +263,7 @@ def _ferets(hull: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _axes(region: LesionRegion) -> tuple[np.ndarray, np.ndarray]:
     """Centroid (2,), and both axes of the ellipse of equal moments (2, 2) as vectors, in pixels of the original."""
     mask = region.mask.view(np.uint8)
-    left, top, width, height = cv2.boundingRect(mask)
+    left, top, width, height = region.once(_box)
     moments = cv2.moments(mask[top : top + height, left : left + width])
     area, scale = moments["m00"], np.asarray(region.scale)
     spread = np.array([[moments["mu02"], moments["mu11"]], [moments["mu11"], moments["mu20"]]]) / area
@@ -270,34 +276,40 @@ def _axes(region: LesionRegion) -> tuple[np.ndarray, np.ndarray]:
 def _trace(region: LesionRegion) -> tuple[float, float]:
     """Perimeter in pixels of the original, and the share of the outline that lies on the edge of the view."""
     mask, field = region.mask.view(np.uint8), region.field.view(np.uint8)
-    left, top, width, height = cv2.boundingRect(mask)
-    near = max(1.0, 2 * _NEAR * region.radius)
+    left, top, width, height = region.once(_box)
+    near, thin = max(1.0, 2 * _NEAR * region.radius), min(width, height)
     factor = -(-max(width, height) // _TRACED)  # shrinking by whole factors is quick
     margin = int(np.ceil(near)) + 5 * factor
     bottom, right = top + height + margin, left + width + margin
     bottom, right = bottom + (margin + top - bottom) % factor, right + (margin + left - right) % factor
-    # what lies beyond the array is no view, and no lesion
+    # what lies beyond the image is no view, and what lies beyond the region is no lesion
     above, below = max(0, margin - top), max(0, bottom - mask.shape[0])
     before, after = max(0, margin - left), max(0, right - mask.shape[1])
     part = np.s_[max(0, top - margin) : bottom, max(0, left - margin) : right]
     soft = cv2.copyMakeBorder(mask[part] * np.uint8(255), above, below, before, after, cv2.BORDER_CONSTANT, value=0)
-    edge = cv2.copyMakeBorder(field[part], above, below, before, after, cv2.BORDER_CONSTANT, value=0)
+    edge = cv2.copyMakeBorder(field[part], above, below, before, after, cv2.BORDER_CONSTANT, value=1)
+    height, width = edge.shape
+    strips = edge[:above], edge[:, :before], edge[height - below :], edge[:, width - after :]
+    for strip, at_edge in zip(strips, region.at_edges, strict=True):
+        if at_edge:
+            strip[...] = 0
     if factor > 1:
         size = soft.shape[1] // factor, soft.shape[0] // factor
         soft = cv2.resize(soft, size, interpolation=cv2.INTER_AREA)
         edge = cv2.resize(edge, size, interpolation=cv2.INTER_NEAREST)
     pixel = factor * np.array(region.scale[::-1])  # across, down
-    outlines = _polygons(soft) if min(width, height) >= factor * _THIN else None
+    outlines = _polygons(soft) if thin >= factor * _THIN else None
     if outlines is None:
         outlines, extra = _chains(soft), np.pi * float(pixel.mean())  # the chain runs through the middles of pixels
     else:
         extra = 0.0
-    reach = 2 * int(np.ceil(near / factor)) + 3
+    reach = 2 * max(1, round(near / factor)) + 1
     edge = cv2.erode(edge, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     perimeter = on_edge = 0.0
     for outline in outlines:
         following = np.concatenate([outline[1:], outline[:1]])
-        steps = np.linalg.norm((following - outline) * pixel, axis=1) + extra / len(outline)
+        sides = (following - outline) * pixel
+        steps = np.hypot(sides[:, 0], sides[:, 1]) + extra / len(outline)
         x, y = np.rint((outline + following) / 2).astype(np.intp).T
         perimeter += float(steps.sum())
         on_edge += float(steps[edge[y, x] == 0].sum())
@@ -314,15 +326,7 @@ def _chains(soft: np.ndarray) -> list[np.ndarray]:
 def _polygons(soft: np.ndarray) -> list[np.ndarray] | None:
     """Outer outlines (n, 2) at one half of the blurred mask, as column, row; None where a part is lost by the blur."""
     blurred = cv2.GaussianBlur(soft.astype(np.float32), (0, 0), _BLUR)
-    polygons = []
-    for chain in _chains(blurred):
-        x, y = chain.astype(np.intp).T
-        slope = np.stack([blurred[y, x + 1] - blurred[y, x - 1], blurred[y + 1, x] - blurred[y - 1, x]], axis=1)
-        outward = -slope / np.maximum(np.linalg.norm(slope, axis=1, keepdims=True), 1e-6)
-        beyond = (chain + outward).astype(np.float32)
-        here, there = blurred[y, x], cv2.remap(blurred, beyond[:, :1], beyond[:, 1:], cv2.INTER_LINEAR)[:, 0]
-        step = np.clip((here - 127.5) / np.maximum(here - there, 1e-3), 0, 1)
-        polygons.append(chain + step[:, None] * outward)
+    polygons = [to_half(chain.astype(np.intp), blurred) for chain in _chains(blurred)]
     traced = sum(cv2.contourArea(polygon.astype(np.float32)) for polygon in polygons)
     return polygons if traced > 0.8 * float(cv2.sumElems(soft)[0]) / 255 else None
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from ._region import LesionRegion
+from ._region import LesionRegion, to_lightness
 from ._table import Block, Feature, measure_blocks
 from .texture import DIAMETER, TEXTURE_BLOCKS, Frame, lesion_frame, reference_lightness
 
@@ -31,6 +31,7 @@ _STEPS = (1, 1, 1, 1, 2, 2, 2, 2)
 _SPOT = 1.7  # radius of the spot to which the difference of two neighboring Gaussians responds most, over the first
 _N_RING = 16
 _CIRCLE = 2 * np.pi * np.arange(_N_RING) / _N_RING
+_ACROSS, _DOWN = np.cos(_CIRCLE).astype(np.float32), np.sin(_CIRCLE).astype(np.float32)
 _LEAST = 1e-3  # differences of Gaussians below this are nothing
 _MOST = 2000  # spots of one size that are looked at, against images of nothing but noise
 
@@ -38,7 +39,7 @@ _MOST = 2000  # spots of one size that are looked at, against images of nothing 
 class _Rule(NamedTuple):
     """What counts as a spot of some kind."""
 
-    scales: tuple[int, ...]
+    scales: tuple[tuple[int, ...], ...]  # those together whose contrasts are looked up in the same copies
     sign: int  # 1 for dark, -1 for light
     ring: float  # distance of the surroundings from the center, over the radius
     n_least: int  # so many of the 16 places around that are most like the spot are looked at
@@ -46,8 +47,8 @@ class _Rule(NamedTuple):
     softness: float  # contrast half way out over the mean contrast, at most
 
 
-_DARK = _Rule((1, 2, 3, 4, 5, 6, 7), 1, 1.35, 3, 0.5, 0.3)
-_HOLES = _Rule((0, 1, 2, 3), -1, 1.6, 4, 0.3, 1.0)
+_DARK = _Rule(((1,), (2,), (3,), (4, 5, 6, 7)), 1, 1.35, 3, 0.5, 0.3)
+_HOLES = _Rule(((0, 1), (2,), (3,)), -1, 1.6, 4, 0.3, 1.0)
 _DARK_CONTRAST = (0.06, 0.16)  # at which a dark spot counts half: this, or this share of that of lesion and skin
 _HOLE_CONTRAST = 0.015  # at which a hole counts half
 _SPLIT = 0.06 * _RADIUS  # radius between dots and globules
@@ -56,6 +57,7 @@ _PIGMENT = 0.92  # the net around a hole is darker than this on the average
 _CELL = 2.2  # distance of neighboring holes of a network over the radius of a hole, about
 _NEIGHBORS = 2.0  # other holes near a hole at which it counts half as network
 _DETAIL = (1.4 / 128, 6 / 128, 20 / 128)  # radii between which details count, and over which they are averaged
+_LEAST_CLEAN = 0.2  # share of the lesion without painted-over pixels, at least
 _STREAK_CONTRAST = 0.02  # of a streak to the darker of its two sides, at least
 _STREAK_SIDES = 7.0  # distance of these sides from its middle
 _STREAK_RATIO = 2.0  # over that along it, at least
@@ -126,27 +128,35 @@ class _Scales(NamedTuple):
 
     @classmethod
     def of(cls, lightness: np.ndarray) -> _Scales:
+        # one block for all copies of full size: the system takes long to hand out many large pieces one by one
+        block = iter(np.empty((1 + 4 * _COARSE, *lightness.shape), np.float32))
         smooth, spots, sigma, current, step = [], [], 0.0, lightness, 1
         for number, target in enumerate(_SIGMAS):
-            blurred = cv2.GaussianBlur(current, (0, 0), float(np.sqrt(target**2 - sigma**2)) / step)
+            blur = float(np.sqrt(target**2 - sigma**2)) / step
+            blurred = cv2.GaussianBlur(current, (0, 0), blur, dst=next(block) if step == 1 else None)
             if number:
-                spots.append(blurred - current)
+                spots.append(cv2.subtract(blurred, current, dst=next(block) if step == 1 else None))
             if number == _COARSE:  # from here on every second pixel is enough
                 blurred, step = np.ascontiguousarray(blurred[::2, ::2]), 2
             smooth.append(blurred)
             current, sigma = blurred, target
         square = np.ones((3, 3), np.uint8)
-        return cls(
-            smooth, spots, [cv2.dilate(spot, square) for spot in spots], [cv2.erode(spot, square) for spot in spots]
+        # light spots are sought at the fine scales only
+        highest, lowest = (
+            [cv2.morphologyEx(spot, kind, square, dst=next(block) if k < _COARSE else None) for k, spot in chosen]
+            for kind, chosen in (
+                (cv2.MORPH_DILATE, list(enumerate(spots))),
+                (cv2.MORPH_ERODE, list(enumerate(spots))[: _HOLES.scales[-1][-1] + 2]),
+            )
         )
+        return cls(smooth, spots, highest, lowest)
 
     def peaks(self, k: int, sign: int, allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Find extrema in place and scale of one difference, dark spots for sign 1: rows, columns and radii."""
         extrema = self.highest if sign > 0 else self.lowest
         here = self.spots[k]
-        is_peak = cv2.compare(here, extrema[k], cv2.CMP_EQ) & allowed
-        is_peak[sign * here <= _LEAST] = 0
-        points = cv2.findNonZero(is_peak)
+        is_clear = here > _LEAST if sign > 0 else here < -_LEAST
+        points = cv2.findNonZero(cv2.compare(here, extrema[k], cv2.CMP_EQ) & allowed & is_clear.view(np.uint8))
         if points is None:
             return np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0)
         columns, rows = points.reshape(-1, 2).T.astype(np.intp)
@@ -168,9 +178,9 @@ class _Scales(NamedTuple):
         return rows[best], columns[best], _SPOT * _SIGMAS[k] * 2 ** (np.clip(offset, -0.5, 0.5) / 2)
 
     def contrast(
-        self, k: int, rows: np.ndarray, columns: np.ndarray, radii: np.ndarray, rule: _Rule
+        self, k: int, rows: np.ndarray, columns: np.ndarray, radii: np.ndarray, rule: _Rule, least: float
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Contrast of spots to what is around: to the parts most like them, to the mean, and that half way out.
+        """Tell which spots stand out by at least so much; contrasts to the parts around most like them, and to all.
 
         A line, a node of a net or the side of a larger patch has something
         like itself beside it; a spot has not. Half way out a spot is still as
@@ -178,35 +188,42 @@ class _Scales(NamedTuple):
         """
         # all is smoothed by less than the spot; places are in full pixels
         middle, around = self.smooth[max(0, min(k, _COARSE) - 1)], self.smooth[max(0, min(k, _COARSE) - 2)]
-        rows, columns = rows * _STEPS[k], columns * _STEPS[k]
         center = middle[rows, columns][:, None]
+        across, down, reach = (values.astype(np.float32)[:, None] for values in (columns, rows, radii))
 
-        def ring(share: float) -> np.ndarray:
-            reach = share * radii[:, None]
-            x = (columns[:, None] + reach * np.cos(_CIRCLE)).astype(np.float32)
-            y = (rows[:, None] + reach * np.sin(_CIRCLE)).astype(np.float32)
-            return rule.sign * (cv2.remap(around, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) - center)
+        def ring(share: float, chosen: slice | np.ndarray) -> np.ndarray:
+            out = np.float32(share) * reach[chosen]
+            x, y = across[chosen] + out * _ACROSS, down[chosen] + out * _DOWN
+            seen = cv2.remap(around, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            return np.float32(rule.sign) * (seen - center[chosen])
 
-        outer = np.sort(ring(rule.ring), axis=1)
-        return outer[:, : rule.n_least].mean(axis=1), outer.mean(axis=1), ring(0.5).mean(axis=1)
+        outer = np.sort(ring(rule.ring, np.s_[:]), axis=1)
+        low, mean = outer[:, : rule.n_least].mean(axis=1), outer.mean(axis=1)
+        keep = np.flatnonzero((low > least) & (low > rule.roundness * mean))
+        if len(keep):
+            keep = keep[ring(0.5, keep).mean(axis=1) < rule.softness * mean[keep]]
+        return keep, low[keep], mean[keep]
 
 
 def _spots(scales: _Scales, allowed: list[np.ndarray], depth: np.ndarray, rule: _Rule, contrast: float) -> _Spots:
     """Find dark spots or light holes; ``contrast`` is that at which one counts half."""
     parts = []
-    for k in rule.scales:
-        step = _STEPS[k]
-        rows, columns, radii = scales.peaks(k, rule.sign, allowed[step - 1])
-        is_deep = depth[rows * step // 2, columns * step // 2] >= radii
-        rows, columns, radii = (values[is_deep][:_MOST] for values in (rows, columns, radii))
+    for together in rule.scales:
+        found = []
+        for k in together:
+            step = _STEPS[k]
+            rows, columns, radii = scales.peaks(k, rule.sign, allowed[step - 1])
+            is_deep = depth[rows * step // 2, columns * step // 2] >= radii
+            rows, columns, radii = (values[is_deep][:_MOST] for values in (rows, columns, radii))
+            found.append((rows * step, columns * step, radii, scales.smooth[k][rows, columns]))
+        rows, columns, radii, smooth = (np.concatenate(column) for column in zip(*found, strict=True))
         if not len(rows):
             continue
-        low, mean, inner = scales.contrast(k, rows, columns, radii, rule)
-        keep = (low > 0.3 * contrast) & (low > rule.roundness * mean) & (inner < rule.softness * mean)
+        keep, low, mean = scales.contrast(together[-1], rows, columns, radii, rule, 0.3 * contrast)
         if rule.sign < 0:
-            smooth = scales.smooth[k][rows, columns]
-            keep &= (smooth < _GLOSS) & (smooth - mean < _PIGMENT)
-        parts.append((rows[keep] * step, columns[keep] * step, radii[keep], _hill(low[keep], contrast, 4)))
+            pigmented = (smooth[keep] < _GLOSS) & (smooth[keep] - mean < _PIGMENT)
+            keep, low = keep[pigmented], low[pigmented]
+        parts.append((rows[keep], columns[keep], radii[keep], _hill(low, contrast, 4)))
     if not parts:
         return _Spots(*np.zeros((4, 0)))
     return _Spots(*(np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)))
@@ -334,27 +351,31 @@ def structure_map(region: LesionRegion, shape: tuple[int, int] | None = None) ->
     region : LesionRegion
         Lesion and skin; best at 256 pixels.
     shape : tuple of (int, int), default=None
-        Height and width of the map; those of the region if None.
+        Height and width of the map, not less than half of those of the
+        lesion; these if None.
 
     Returns
     -------
     ndarray of shape (H, W), float32
-        At least 0, relative to the lightness of the skin; what lies outside of
-        the lesion, or was painted over, counts nowhere.
+        The map of the bounding box of the lesion: at least 0, relative to the
+        lightness of the skin; what lies outside of the lesion, or was painted
+        over, counts nowhere.
     """
-    lightness = cv2.extractChannel(region.lab, 0) / np.float32(reference_lightness(region))
-    weight = region.lesion.astype(np.float32)
-    fine, coarse, window = (share * max(region.radius, 1) for share in _DETAIL)
+    left, top, width, height = cv2.boundingRect(region.mask.view(np.uint8))
+    window = np.s_[top : top + height, left : left + width]
+    lightness = to_lightness(region.image[window]) / np.float32(reference_lightness(region))
+    weight = region.lesion[window].astype(np.float32)
+    fine, coarse, reach = (share * max(region.radius, 1) for share in _DETAIL)
     smooth = cv2.GaussianBlur(lightness, (0, 0), max(fine, 0.5))
     dark = np.asarray(np.maximum(_around(lightness, weight, max(coarse, 1.0)) - smooth, 0) * weight, np.float32)
     if shape is not None and shape != dark.shape:
-        window *= shape[0] / dark.shape[0]
+        reach *= shape[0] / dark.shape[0]
         dark, weight = (
-            np.asarray(cv2.resize(layer, shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
+            np.asarray(cv2.resize(layer, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
             for layer in (dark, weight)
         )
     # dark is 0 outside of the mask already
-    return _around(dark, weight, max(window, 0.5))
+    return _around(dark, weight, max(reach, 0.5))
 
 
 def _find(region: LesionRegion) -> _Found:
@@ -366,9 +387,10 @@ def _find(region: LesionRegion) -> _Found:
     # a mask without an outside is infinitely deep
     inside, outside = (np.minimum(cv2.distanceTransform(part, cv2.DIST_L2, 3), 1e4) for part in (half, 1 - half))
     depth = 2 * (inside - outside)
-    # near painted-over pixels nothing is trusted
-    painted = cv2.dilate((mask & ~clean).view(np.uint8), np.ones((5, 5), np.uint8)).view(bool)
-    clean = mask & ~painted
+    painted = mask & ~clean
+    if painted.any():  # near such pixels nothing is trusted
+        painted = cv2.dilate(painted.view(np.uint8), np.ones((5, 5), np.uint8)).view(bool)
+        clean = mask & ~painted
     allowed = [255 * np.ascontiguousarray(clean[::step, ::step]).view(np.uint8) for step in (1, 2)]
     lesion_contrast = 1 - float(cv2.mean(frame.lightness, mask.view(np.uint8))[0])
     threshold = max(_DARK_CONTRAST[0], _DARK_CONTRAST[1] * lesion_contrast)
@@ -400,8 +422,12 @@ def _structureless(scales: _Scales, clean: np.ndarray, depth: np.ndarray, thresh
 
 
 def _measure_scores(region: LesionRegion) -> dict[str, float]:
+    reason = ""
     if 2 * region.radius < MIN_DIAMETER:
-        reason = f"the lesion is smaller than {MIN_DIAMETER} pixels across"
+        reason = f"the lesion is smaller than {MIN_DIAMETER} pixels across at the size at which it is measured"
+    elif np.count_nonzero(region.mask & ~region.artifacts) < _LEAST_CLEAN * np.count_nonzero(region.mask):
+        reason = "less than a fifth of the lesion is free of hair"
+    if reason:
         return region.not_measured([feature.name for feature in _SCORES], reason)
     amounts = _find(region).amounts
     scores = {kind: float(_hill(amounts[kind], _HALF[kind], _STEEPNESS[kind])) for kind in _KINDS}

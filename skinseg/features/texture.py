@@ -7,10 +7,17 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ._region import LesionRegion, to_lab
+from ._region import LesionRegion, shrink, to_lightness
 from ._table import INF, Block, Feature
 
-__all__ = ["DIAMETER", "co_occurrence", "half_frame", "lesion_frame", "local_patterns", "reference_lightness"]
+__all__ = [
+    "DIAMETER",
+    "co_occurrence",
+    "half_frame",
+    "lesion_frame",
+    "local_patterns",
+    "reference_lightness",
+]
 
 DIAMETER = 256
 """Diameter of the disc of the lesion's area, in pixels, at which structures are sought; texture is measured at half."""
@@ -144,16 +151,16 @@ def _cut_out(region: LesionRegion) -> Frame:
     rim = int(np.ceil(_RIM * region.radius)) + 1
     above, before = max(0, top - rim), max(0, left - rim)
     part = np.s_[above : top + height + rim, before : left + width + rim]
-    image, mask, artifacts = (np.ascontiguousarray(a[part]) for a in (region.image, region.mask, region.artifacts))
+    image, mask, artifacts = (a[part] for a in (region.image, region.mask, region.artifacts))
     original = mask.shape
     zoom = min(DIAMETER / (2 * region.radius), _MOST_DIAMETERS * DIAMETER / max(original))
     # less than a hundredth is not worth the blur of an interpolation
     shape = original if abs(zoom - 1) < 0.01 else tuple(max(1, round(side * zoom)) for side in original)
     if zoom < 1:
-        lightness = to_lab(cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA))[..., 0]
+        lightness = to_lightness(shrink(image, (shape[0], shape[1])))
     else:  # after the conversion, so that nothing is rounded
-        lightness = cv2.resize(to_lab(image)[..., 0], shape[::-1], interpolation=cv2.INTER_LINEAR)
-    lightness = np.ascontiguousarray(lightness) / np.float32(reference_lightness(region))
+        lightness = cv2.resize(to_lightness(image), shape[::-1], interpolation=cv2.INTER_LINEAR)
+    lightness /= np.float32(reference_lightness(region))
     return _frame_of(lightness, mask, artifacts, (above, before), (original[0] / shape[0], original[1] / shape[1]))
 
 
@@ -171,24 +178,42 @@ def _frame_of(
     return Frame(lightness, mask, clean if clean.any() else mask, corner, zoom)
 
 
-def half_frame(frame: Frame) -> Frame:
-    """Reduce a frame to half of its size."""
+def half_frame(region: LesionRegion) -> Frame:
+    """Get the frame of the lesion at half of its size; once for a region.
+
+    Parameters
+    ----------
+    region : LesionRegion
+        Lesion and skin.
+
+    Returns
+    -------
+    Frame
+        As of `lesion_frame`, with the lesion at half of `DIAMETER`.
+    """
+    return region.once(_halved)
+
+
+def _halved(region: LesionRegion) -> Frame:
+    frame = lesion_frame(region)
     shape = tuple(max(1, side // 2) for side in frame.mask.shape)
-    return _frame_of(
-        cv2.resize(frame.lightness, shape[::-1], interpolation=cv2.INTER_AREA),
-        frame.mask,
-        frame.mask & ~frame.clean,
-        frame.corner,
-        (2 * frame.zoom[0], 2 * frame.zoom[1]),
-    )
+    # the same as by areas for even sides, and far quicker for odd ones
+    halved = cv2.resize(frame.lightness, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    zoom = frame.mask.shape[0] / shape[0] * frame.zoom[0], frame.mask.shape[1] / shape[1] * frame.zoom[1]
+    return _frame_of(halved, frame.mask, frame.mask & ~frame.clean, frame.corner, zoom)
 
 
 def _resized(mask: np.ndarray, shape: tuple[int, ...], least: float) -> np.ndarray:
     """Resize a mask; a pixel counts that is covered by more than ``least``."""
     if not mask.any():
         return np.zeros(shape, bool)
-    method = cv2.INTER_AREA if shape[0] < mask.shape[0] else cv2.INTER_LINEAR
-    values = cv2.resize(255 * mask.view(np.uint8), shape[::-1], interpolation=method)
+    values: np.ndarray = mask.view(np.uint8) * np.uint8(255)
+    if shape[0] < mask.shape[0] or shape[1] < mask.shape[1]:
+        values = shrink(values, (shape[0], shape[1]))
+    else:
+        values = cv2.resize(values, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    if not values.any():  # a pixel of many, or a line that falls between two
+        return np.asarray(cv2.resize(mask.astype(np.float32), shape[::-1], interpolation=cv2.INTER_AREA) > 0)
     # a mask of a few pixels may have no pixel that it covers by half
     return np.asarray(values > min(255 * least, int(values.max()) - 1))
 
@@ -239,17 +264,21 @@ def co_occurrence(
     (1.0, 1)
     """
     gray = np.clip(lightness * np.float32(levels / TOP), 0, levels - 1).astype(np.int32)
-    outside = levels  # pairs with a pixel outside fall into a row or column of their own
-    gray[~lesion] = outside
+    left, top, width, height = cv2.boundingRect(lesion.view(np.uint8))
+    window = np.s_[top : top + height, left : left + width]
+    # pairs with a pixel outside fall into a row or column of their own
+    gray = np.where(lesion[window], gray[window], np.int32(levels))
+    row = gray * np.int32(levels + 1)
     counts = np.zeros((levels + 1) ** 2, np.int64)
     for distance in distances:
         for down, across in _DIRECTIONS:
             length = distance if 0 in (down, across) else max(1, round(distance * _DIAGONAL))
-            first, second = _shifted(gray, down * length, across * length)
-            counts += np.bincount((first * (levels + 1) + second).ravel(), minlength=len(counts))
+            first, _ = _shifted(row, down * length, across * length)
+            _, second = _shifted(gray, down * length, across * length)
+            counts += np.bincount((first + second).ravel(), minlength=len(counts))
     matrix = counts.reshape(levels + 1, -1)[:-1, :-1].astype(np.float64)
     if not matrix.any():
-        np.fill_diagonal(matrix, np.bincount(gray[lesion], minlength=levels))
+        np.fill_diagonal(matrix, np.bincount(gray[gray < levels], minlength=levels))
     matrix = matrix + matrix.T
     return np.asarray(matrix / matrix.sum())
 
@@ -343,7 +372,7 @@ def _inner(lesion: np.ndarray, rim: int) -> np.ndarray:
 
 
 def _measure_texture(region: LesionRegion) -> dict[str, float]:
-    frame = half_frame(lesion_frame(region))
+    frame = half_frame(region)
     shares = local_patterns(frame.lightness, _inner(frame.clean, _PATTERN_RIM)).tolist()
     patterns = {feature.name: share for feature, share in zip(_LBP_FEATURES, shares, strict=True)}
     return _haralick(co_occurrence(frame.lightness, _inner(frame.clean, _PAIR_RIM))) | patterns
@@ -351,7 +380,7 @@ def _measure_texture(region: LesionRegion) -> dict[str, float]:
 
 def _measure_detail(region: LesionRegion) -> dict[str, float]:
     """Strength and skewness of a Laplacian pyramid within the lesion; what lies outside of it does not count."""
-    frame = half_frame(lesion_frame(region))
+    frame = half_frame(region)
     weight = frame.clean.astype(np.float32) if frame.clean.any() else frame.mask.astype(np.float32)
     depth = cv2.distanceTransform((weight > 0).view(np.uint8), cv2.DIST_L2, 5)
     deep = (depth > _DEEP * DIAMETER / 4).astype(np.float32)
@@ -370,10 +399,11 @@ def _measure_detail(region: LesionRegion) -> dict[str, float]:
         share = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32(1e-3))
         smooth = cv2.GaussianBlur(light * weight, (0, 0), sigma) / share
         band = light - smooth
+        # not by OpenCV, whose sums depend on where in memory an array begins
         total = float(deep.sum(dtype=np.float64))
-        mean = float((band * deep).sum(dtype=np.float64)) / total
-        centered = band - np.float32(mean)
-        square, cube = (float((centered**power * deep).sum(dtype=np.float64)) / total for power in (2, 3))
+        centered = band - np.float32(float((band * deep).sum(dtype=np.float64)) / total)
+        squared = centered * centered * deep
+        square, cube = (float(moment.sum(dtype=np.float64)) / total for moment in (squared, squared * centered))
         values[f"structure_detail_{number}"] = float(np.sqrt(square))
         # less than a hundredth of the skin's lightness is noise, and leans to no side
         values[f"structure_detail_{number}_skewness"] = cube / max(np.sqrt(square), 0.01) ** 3

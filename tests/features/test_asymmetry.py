@@ -150,7 +150,7 @@ def test_best_axes_are_at_least_as_symmetric_as_the_principal_ones(lesions):
         gains.append(values["asymmetry_shape"] - values["asymmetry_shape_best"])
     # they are sought in a coarse polar map, and of pairs that differ by less than 0.01 colors choose
     assert min(gains) > -0.02
-    assert max(gains) > 0.01
+    assert max(gains) > 0.005
 
 
 def test_directions_do_not_matter():

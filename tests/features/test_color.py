@@ -161,7 +161,10 @@ def test_without_skin_in_view_only_contrasts_are_missing():
     region = LesionRegion.of_arrays(image_of(mask), mask)
     values = measure_blocks(BLOCKS, region)
     missing = {name for name, value in values.items() if np.isnan(value)}
-    assert missing == {"color_contrast"} | {f"color_{c}_{kind}contrast" for c in "lab" for kind in ("", "halo_")}
+    assert missing == {"color_contrast"} | {
+        *(f"color_{c}_{kind}contrast" for c in "lab" for kind in ("", "halo_")),
+        *(f"color_relative_{c}_{kind}" for c in "lab" for kind in ("low", "median", "high")),
+    }
     assert set(region.reasons) == missing
     assert set(region.reasons.values()) == {"no skin in view around the lesion"}
     # colors are taken as they are then

@@ -22,7 +22,7 @@ from skinseg.features import (
     measure_structure,
 )
 from skinseg.features import _catalog as catalog
-from skinseg.features._catalog import BLOCKS, GROUPS
+from skinseg.features._catalog import BLOCKS, GROUPS, SOMETIMES
 from skinseg.features._region import LesionRegion
 from skinseg.features.color import COLOR_NAMES
 
@@ -337,7 +337,8 @@ def test_what_may_be_missing(kind):
     """NaN only where a thing is not there: skin, a size for structures, millimeters, a border in view."""
     explanation = ABCDFeaturizer().explain(LesionImage(image_of(ZOO[kind]), ZOO[kind], pixel_size=0.1))
     for name in explanation.reasons:
-        assert "contrast" in name or name.startswith(("border_", "structure_")) or name == "tds", name
+        assert "contrast" in name or name.startswith(("border_", "structure_", "color_relative")) or name == "tds", name
+        assert name in SOMETIMES
     for name in ("asymmetry_score", "color_count", "dimension_area_mm2", "border_compactness"):
         assert np.isfinite(explanation.measured[name]), name
 
