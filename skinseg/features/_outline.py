@@ -298,7 +298,9 @@ def box_dimension(polygon: np.ndarray, diameter: float) -> float:
         side.
     """
     points = resample(polygon, int(np.clip(192 * polygon_length(polygon) / diameter, 512, 8192)))
-    points = ((points - points.mean(axis=0)) / diameter).astype(np.float32)
+    # turned to its principal axes, so that the grids turn with the outline
+    points = (points - points.mean(axis=0)) / diameter
+    points = (points @ np.linalg.eigh(points.T @ points)[1]).astype(np.float32)
     farthest = float(np.sqrt((points * points).sum(axis=1).max()))
     counts = []
     for size in BOX_SIZES:

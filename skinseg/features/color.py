@@ -65,7 +65,7 @@ _CIELAB_FEATURES = (
     *(
         Feature(f"color_{c}_mean", "CIELAB", 0 if c == "l" else -128, 100 if c == "l" else 127, _CIE,
                 f"Mean {text} of the lesion.")
-        for c, text in _CHANNELS
+        for c, text in _CHANNELS[1:]
     ),
     *(
         Feature(f"color_{c}_std", "CIELAB", 0, 128, _CIE, f"Standard deviation of the {text} within the lesion.")
@@ -74,10 +74,8 @@ _CIELAB_FEATURES = (
     *(
         Feature(f"color_{c}_contrast", "CIELAB", -255, 255, _STANLEY,
                 f"Mean {text} of the lesion minus that of the skin around it.")
-        for c, text in _CHANNELS
+        for c, text in _CHANNELS[1:]
     ),
-    Feature("color_contrast", "CIELAB", 0, INF, _CIE,
-            "Color difference (CIE 1976) of the means of lesion and surrounding skin."),
     *(
         Feature(f"color_{c}_core_contrast", "CIELAB", -255, 255, _CELEBI,
                 f"Mean {text} of the inner part of the lesion minus that of its rim.")
@@ -95,8 +93,6 @@ _CIELAB_FEATURES = (
     ),
     Feature("color_l_depth_correlation", "1", -1, 1, _CELEBI,
             "Correlation of the lightness with the distance from the outline: negative where the center is darkest."),
-    Feature("color_variegation", "CIELAB", 0, 255, _CIE,
-            "Root of the mean square color difference to the mean color of the lesion."),
 )  # fmt: skip
 _RELATIVE_FEATURES = (
     *(
@@ -116,6 +112,10 @@ _RELATIVE_FEATURES = (
                 f"Skewness of the {text} over the lesion after adaptation; 0 where there is one color only.")
         for c, text in _CHANNELS
     ),
+    Feature("color_contrast", "CIELAB", 0, INF, _STANLEY,
+            "Color difference (CIE 1976) of the means of lesion and surrounding skin, after adaptation."),
+    Feature("color_variegation", "CIELAB", 0, 255, _CIE,
+            "Root of the mean square color difference to the mean color of the lesion, after adaptation."),
     Feature("color_relative_hue", "degree", -180, 180, _CIE,
             "Circular mean of the CIELAB hue after adaptation; red is about 40, yellow 90, blue -60."),
     Feature("color_relative_hue_concentration", "1", 0, 1, _CIE,
@@ -135,7 +135,6 @@ _HSV_FEATURES = (
     Feature("color_hue_concentration", "1", 0, 1, _SMITH, "Length of the mean hue vector; 1 for a single hue."),
     Feature("color_saturation_mean", "1", 0, 1, _SMITH, "Mean saturation."),
     Feature("color_saturation_std", "1", 0, 0.5, _SMITH, "Standard deviation of the saturation."),
-    Feature("color_value_mean", "1", 0, 1, _SMITH, "Mean value (largest of red, green and blue)."),
     Feature("color_value_std", "1", 0, 0.5, _SMITH, "Standard deviation of the value."),
 )  # fmt: skip
 _CLINICAL_FEATURES = (
@@ -270,20 +269,21 @@ def _measure_cielab(region: LesionRegion) -> dict[str, float]:
     core_mean = cv2.mean(lab, mask=core.view(np.uint8))[:3]
     values = {}
     for index, channel in enumerate("lab"):
-        values[f"color_{channel}_mean"] = float(np.clip(mean[index], -128 * (index > 0), 100))  # but for rounding
+        if index:  # the mean lightness is that of the lamp
+            values[f"color_{channel}_mean"] = float(mean[index])
         values[f"color_{channel}_std"] = float(std[index])
         values[f"color_{channel}_core_contrast"] = float(core_mean[index] - rim_mean[index])
         values[f"color_{channel}_rim_std"] = float(rim_std[index])
-    values["color_variegation"] = float(np.linalg.norm(std))
     skin = small.skin_color
-    names = ["color_contrast", *(f"color_{c}_{name}contrast" for name in ("", "halo_") for c in "lab")]
+    # that of the lightness is not one of light alone, see `color_relative_l_median`
+    names = ["color_a_contrast", "color_b_contrast", *(f"color_{c}_halo_contrast" for c in "lab")]
     if skin is None:
         values |= region.not_measured(names, _NO_SKIN)
     else:
         near = (small.outside > 0) & (small.outside <= _HALO * small.radius) & small.field & ~small.artifacts
         halo = cv2.mean(lab, mask=near.view(np.uint8))[:3] if near.any() else skin
         contrast = mean - skin
-        found = [float(np.linalg.norm(contrast)), *contrast.tolist(), *(np.asarray(halo) - skin).tolist()]
+        found = [*contrast.tolist()[1:], *(np.asarray(halo) - skin).tolist()]
         values |= dict(zip(names, found, strict=True))
     away, light = depth[lesion].astype(np.float64), lab[..., 0][lesion].astype(np.float64)
     away, light = away - away.mean(), light - light.mean()
@@ -316,6 +316,11 @@ def _measure_relative(region: LesionRegion) -> dict[str, float]:
         values[f"color_relative_{channel}_std"] = spread
         # half a unit is noise: what is of one color leans to no side
         values[f"color_relative_{channel}_skewness"] = cubed / max(spread, 0.5) ** 3
+    values["color_variegation"] = float(np.sqrt(np.trace(covariance)))
+    if adapted.region.skin.any():
+        values["color_contrast"] = float(np.linalg.norm(mean - adapted.skin))
+    else:
+        values |= region.not_measured(["color_contrast"], _NO_SKIN)
     chroma = np.hypot(adapted.lab[:, 1], adapted.lab[:, 2])
     gray = np.maximum(chroma, np.float32(1e-3))
     x, y = (float(np.mean(adapted.lab[:, channel] / gray, dtype=np.float64)) for channel in (1, 2))
@@ -345,7 +350,6 @@ def _measure_hsv(region: LesionRegion) -> dict[str, float]:
         "color_hue_concentration": min(1.0, float(np.hypot(x, y))) if total > 0 else 1.0,
         "color_saturation_mean": float(saturation.mean(dtype=np.float64)),
         "color_saturation_std": float(saturation.std(dtype=np.float64)),
-        "color_value_mean": float(value.mean(dtype=np.float64)),
         "color_value_std": float(value.std(dtype=np.float64)),
     }
 

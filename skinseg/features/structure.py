@@ -85,7 +85,7 @@ _SCORES: tuple[Feature, ...] = (
     Feature("structure_globules", "1", 0, 1, _STOLZ,
             "Globules: 1/2 for 1.5 dark round spots of 6 to 15 % of the diameter.", 512),
     Feature("structure_count", "1", 1, 5, _STOLZ,
-            "How many of the five structures have a score of at least 1/2; at least 1.", 512),
+            "Number of the five structures to be expected: the sum of their scores, rounded; at least 1.", 512),
 )  # fmt: skip
 _KINDS = ("network", "homogeneous", "streaks", "dots", "globules")
 
@@ -431,7 +431,8 @@ def _measure_scores(region: LesionRegion) -> dict[str, float]:
         return region.not_measured([feature.name for feature in _SCORES], reason)
     amounts = _find(region).amounts
     scores = {kind: float(_hill(amounts[kind], _HALF[kind], _STEEPNESS[kind])) for kind in _KINDS}
-    count = max(1, sum(score >= 0.5 for score in scores.values()))
+    # the number to be expected: it moves less between images of a lesion than a count of scores above a limit
+    count = max(1, round(sum(scores.values())))
     return {f"structure_{kind}": score for kind, score in scores.items()} | {"structure_count": float(count)}
 
 
@@ -492,7 +493,7 @@ def measure_structure(
     dict of str to float
         The scores ``structure_network``, ``structure_homogeneous``,
         ``structure_streaks``, ``structure_dots`` and ``structure_globules``, in
-        [0, 1]; ``structure_count``, how many of them are at least one half,
+        [0, 1]; ``structure_count``, their sum rounded,
         1 to 5; NaN where the lesion is less than 48 pixels across. Texture:
         contrast, correlation, energy, homogeneity and entropy of the masked
         gray-level co-occurrence matrix (``structure_glcm_...``) and the

@@ -33,11 +33,12 @@ DISTANCES = (1, 3)
 
 _DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1))  # rows and columns; the opposite ones come in by symmetry
 _TOLERANCE = 0.01  # neighbors darker by less than this, relative to the reference lightness, count as equal
-_SMOOTHING = 1.0  # standard deviation in pixels: without it patterns tell the sensor's noise and JPEG's blocks
+_SMOOTHING = 1.8  # standard deviation in pixels: without it patterns tell the sensor's noise and JPEG's blocks
 _RIM = 0.15  # around the bounding box of the lesion, in radii of the disc of equal area
 _MOST_DIAMETERS = 5  # longer side of what is cut out, at most: specks far apart have a small area and a large box
 _OVERVIEW = 128  # working size for the lightness of the skin
 _DARKEST = 5.0  # reference lightness, at least, so that black images have no infinite contrasts
+_FINEST = 1.2  # standard deviation in pixels of what is left out of pairs and details
 _PAIR_RIM = 1  # pixels along the outline that resizing has mixed with skin
 _PATTERN_RIM = 3  # and those whose neighbors the smoothing has mixed with it
 _DIAGONAL = float(np.sqrt(0.5))
@@ -319,7 +320,7 @@ def local_patterns(
         Pixels that count.
     tolerance : float, default=0.01
         In the unit of the lightness, at least 0.
-    smoothing : float, default=1.0
+    smoothing : float, default=1.8
         Standard deviation in pixels of a Gaussian before; 0 for none.
 
     Returns
@@ -373,9 +374,18 @@ def _inner(lesion: np.ndarray, rim: int) -> np.ndarray:
 
 def _measure_texture(region: LesionRegion) -> dict[str, float]:
     frame = half_frame(region)
-    shares = local_patterns(frame.lightness, _inner(frame.clean, _PATTERN_RIM)).tolist()
+    smooth = _smoothed(frame, _FINEST)
+    shares = local_patterns(_smoothed(frame, _SMOOTHING), _inner(frame.clean, _PATTERN_RIM), smoothing=0).tolist()
     patterns = {feature.name: share for feature, share in zip(_LBP_FEATURES, shares, strict=True)}
-    return _haralick(co_occurrence(frame.lightness, _inner(frame.clean, _PAIR_RIM))) | patterns
+    return _haralick(co_occurrence(smooth, _inner(frame.clean, _PAIR_RIM))) | patterns
+
+
+def _smoothed(frame: Frame, sigma: float) -> np.ndarray:
+    """Lightness without what images of half the resolution do not have, of the lesion alone."""
+    # without the pixels along the outline that resizing has mixed with skin
+    weight = _inner(frame.clean, _PAIR_RIM).astype(np.float32)
+    share = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), np.float32(1e-3))
+    return np.asarray(cv2.GaussianBlur(frame.lightness * weight, (0, 0), sigma) / share, np.float32)
 
 
 def _measure_detail(region: LesionRegion) -> dict[str, float]:
@@ -385,7 +395,7 @@ def _measure_detail(region: LesionRegion) -> dict[str, float]:
     depth = cv2.distanceTransform((weight > 0).view(np.uint8), cv2.DIST_L2, 5)
     deep = (depth > _DEEP * DIAMETER / 4).astype(np.float32)
     deep = deep if deep.any() else weight.copy()
-    light: np.ndarray = frame.lightness
+    light: np.ndarray = _smoothed(frame, _FINEST)
     halvings = 0
     values: dict[str, float] = {}
     for number, (sigma, wanted) in enumerate(zip(_SCALES, _HALVINGS, strict=True), start=1):

@@ -193,7 +193,7 @@ def test_shapes_and_hues_need_no_cielab(monkeypatch, name):
     monkeypatch.setattr("skinseg.features._region.to_lab", fail)
     assert np.isfinite(row(record_of(DISC), features=[name])[name])
     with pytest.raises(ValueError, match="CIELAB was not asked for"):
-        row(record_of(DISC), features=["color_l_mean"])
+        row(record_of(DISC), features=["color_a_mean"])
 
 
 def test_sizes_do_not_look_at_the_image(monkeypatch):
