@@ -197,7 +197,7 @@ def test_frozen_segmenters_and_feature_unions(files):
     table = pipe.fit_transform(files)
     plain = BatchedPipeline([("s", ThresholdSegmenter()), ("f", ABCDFeaturizer(groups=["border", "color"]))])
     np.testing.assert_array_equal(table, plain.fit_transform(files))
-    assert pipe.get_feature_names_out()[0] == "a__border_compactness"
+    assert pipe.get_feature_names_out()[0] == "a__border_score"
     assert list(pipe.set_output(transform="pandas").transform(files[:2]).columns) == list(pipe.get_feature_names_out())
 
 

@@ -28,6 +28,7 @@ from skinseg import (
 from skinseg.artifacts import find_foreign
 from skinseg.datasets import load_lesion_table
 from skinseg.features import FEATURES
+from skinseg.features._catalog import SOMETIMES
 from skinseg.metrics import jaccard_score
 from skinseg.synthesis import draw_hair
 
@@ -127,8 +128,9 @@ def test_features_are_finite_and_in_range(isic):
     records = [LesionImage(*pair, pixel_size=0.02) for pair in zip(isic.images, isic.masks, strict=True)]
     table = ABCDFeaturizer(n_jobs=2).fit_transform(records)
     for (name, feature), column in zip(FEATURES.items(), table.T, strict=True):
-        # a few lesions fill the view and have no skin to be compared with
-        assert np.isnan(column).mean() <= (0.02 if "contrast" in name else 0), name
+        # a few lesions fill the view and have no skin to be compared with, some are too small for structures
+        allowed = 0.15 if name.startswith(("structure_", "tds")) else 0.02
+        assert np.isnan(column).mean() <= (allowed if name in SOMETIMES else 0), name
         known = column[~np.isnan(column)]
         assert (known >= feature.low - 1e-6).all(), name
         assert (known <= feature.high + 1e-6).all(), name

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, spearmanr
 from sklearn.base import clone
-from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.ensemble import BaggingClassifier, ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
@@ -67,11 +67,22 @@ MODELS = {
         ExtraTreesClassifier(400, min_samples_leaf=5, max_features=0.3, class_weight="balanced", random_state=0)
     ),
     "logistic regression": imputed(StandardScaler(), LogisticRegression(C=0.1, max_iter=5000)),
-    "logistic regression on ranks": imputed(to_normal(), LogisticRegression(C=0.03, max_iter=5000)),
     "SVC, RBF, on ranks": imputed(to_normal(), SVC(C=1, gamma=0.003, class_weight="balanced")),
-    "gradient boosting": imputed(
-        HistGradientBoostingClassifier(
-            learning_rate=0.05, max_iter=150, max_leaf_nodes=8, min_samples_leaf=20, l2_regularization=5, random_state=0
+    "gradient boosting, bagged": imputed(
+        BaggingClassifier(
+            HistGradientBoostingClassifier(
+                learning_rate=0.05,
+                max_iter=150,
+                max_leaf_nodes=8,
+                min_samples_leaf=20,
+                l2_regularization=5,
+                max_features=0.3,
+                random_state=0,
+            ),
+            n_estimators=10,
+            max_samples=0.8,
+            bootstrap=False,
+            random_state=0,
         )
     ),
 }
