@@ -109,15 +109,16 @@ def closing_and_inpainting(image):
     cv2.inpaint(image, hair, 3, cv2.INPAINT_TELEA)
 
 
-def times_of(paths, repeat):
+def times_of(paths, repeat, only):
     """D in milliseconds, and for each step its ratio to D, medians over files and repetitions."""
     for path in paths[:5]:
         cv2.imread(str(path))
     decode = [min(seconds(cv2.imread, str(path)) for _ in range(repeat)) for path in paths]
     ratios = {}
     images = [read_image(path) for path in paths]
-    rows = {name: make().transform for name, make in STEPS.items()}
-    rows["(three closings and an inpainting)"] = closing_and_inpainting
+    rows = {name: make().transform for name, make in STEPS.items() if name.startswith(only)}
+    if not only:
+        rows["(three closings and an inpainting)"] = closing_and_inpainting
     for name, function in rows.items():
         taken = []
         for image, unit in zip(images, decode, strict=True):
@@ -156,6 +157,7 @@ def main():
     parser.add_argument("--small", type=Path, help="folder of small JPEG files of one size")
     parser.add_argument("--large", type=Path, help="folder of large JPEG files")
     parser.add_argument("--number", type=int, default=40, help="how many of the small files")
+    parser.add_argument("--only", default="", help="steps whose names begin so, such as 'features'")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--one", nargs=2, metavar=("STEP", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -168,7 +170,7 @@ def main():
         if folder is None:
             continue
         paths = sorted(folder.glob("*.jpg"))[:: max(1, len(list(folder.glob("*.jpg"))) // (number or 10**6))]
-        unit, ratios = times_of(paths, options.repeat)
+        unit, ratios = times_of(paths, options.repeat, options.only)
         print(f"{len(paths)} files of {folder.name}, D = {unit:.2f} ms")
         largest = max(paths, key=lambda path: path.stat().st_size)
         for name, ratio in ratios.items():
