@@ -99,7 +99,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
     ...     ("featurizer", ABCDFeaturizer(groups=["border", "color"])),
     ... ])
     >>> pipe.fit_transform(lesions.images).shape
-    (4, 21)
+    (4, 76)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -130,7 +130,7 @@ def measure_dimension(
     ----------
     L. R. Feret, "La grosseur des grains des matieres pulverulentes", Premieres
     communications de la nouvelle association internationale pour l'essai des
-    materiaux, Groupe D (1930) 428-436.
+    materiaux, D (1930) 428-436.
 
     M. I. Shamos, "Computational Geometry", thesis, Yale University (1978).
 

@@ -74,7 +74,7 @@ _SCALES = (
 )  # standard deviations in pixels of 1/128, 1/128, 1/64, 1/32, 1/32 of the diameter
 _HALVINGS = (0, 0, 1, 2, 2)
 _DEEP = 0.08  # depth, in radii, from which detail is measured: at the outline it would be the contrast to the skin
-_BURT = "after Burt and Adelson, IEEE Trans. Commun. 31 (1983) 532-540"
+_BURT = "after Burt and Adelson, IEEE Transactions on Communications 31 (1983) 532-540"
 _DETAIL_FEATURES: tuple[Feature, ...] = tuple(
     feature
     for number, size in enumerate(("1.5", "3", "6", "12", "24"), start=1)
