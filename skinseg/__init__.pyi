@@ -7,6 +7,7 @@ from . import features as features
 from . import field as field
 from . import masks as masks
 from . import metrics as metrics
+from . import networks as networks
 from . import preprocessing as preprocessing
 from . import resampling as resampling
 from . import rule as rule
@@ -33,7 +34,9 @@ from .preprocessing import FrameCropper as FrameCropper
 from .preprocessing import HairRemover as HairRemover
 from .preprocessing import IlluminationCorrector as IlluminationCorrector
 from .preprocessing import ImageResizer as ImageResizer
+from .segmentation import BCDUNetSegmenter as BCDUNetSegmenter
 from .segmentation import ChanVeseSegmenter as ChanVeseSegmenter
+from .segmentation import EfficientUNetSegmenter as EfficientUNetSegmenter
 from .segmentation import EnsembleSegmenter as EnsembleSegmenter
 from .segmentation import GrabCutSegmenter as GrabCutSegmenter
 from .segmentation import KMeansSegmenter as KMeansSegmenter
@@ -41,3 +44,4 @@ from .segmentation import ReferenceSegmenter as ReferenceSegmenter
 from .segmentation import SaliencySegmenter as SaliencySegmenter
 from .segmentation import SuperpixelSegmenter as SuperpixelSegmenter
 from .segmentation import ThresholdSegmenter as ThresholdSegmenter
+from .segmentation import UNetSegmenter as UNetSegmenter

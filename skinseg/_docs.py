@@ -54,6 +54,107 @@ _BLOCKS = {
             `EmptyMaskWarning` either way.
         memory : str, path-like or joblib.Memory, default=None
             Folder in which raw masks are kept, one an image and setting.""",
+    "input_size": """\
+        input_size : int, default={input_size}
+            Side in pixels of the square that the network sees, a multiple
+            {input_multiple}. Images are brought to it with their longer side and
+            put in its middle.""",
+    "network": """\
+        epochs : int, default=40
+            Passes over the images, at least 1.
+        batch_size : int, default=8
+            Images a step, at least 1; also of a prediction.
+        learning_rate : float, default=1e-3
+            The largest rate of the schedule, above 0.
+        schedule : {{"one_cycle", "cosine", "plateau", "constant"}}, default="one_cycle"
+            How the learning rate goes: up over the first fifth of the training and
+            down to 0; down from the start; down by ``plateau_factor`` after each
+            ``plateau_patience`` epochs in which the loss (of validation, if there
+            is any) did not fall; or not at all.
+        plateau_factor : float, default=0.1
+            In (0, 1).
+        plateau_patience : int, default=7
+            Epochs, at least 1.
+        optimizer : {{"adam", "adamw", "nadam", "rmsprop", "sgd"}}, default="adam"
+            Optimizer, with the settings of Keras; ``"sgd"`` has a Nesterov momentum
+            of 0.9.
+        loss : {{"bce_jaccard", "bce_dice", "bce", "jaccard", "dice", "focal_tversky"}}, default="bce_jaccard"
+            See `skinseg.networks.make_loss`.
+        class_weight : dict, "balanced" or None, default=None
+            Weights of the pixels of skin (0) and lesion (1) in the cross-entropy,
+            such as ``{{0: 1, 1: 3}}``; from their number if "balanced".
+        augmentation : float, default=0.5
+            Strength of the augmentation, from 0, none, to 1, see
+            `skinseg.networks.augment`; from 0.5 on images are turned by any angle.
+        averaging : float, default=0.0
+            Decay a step of a moving average of the weights, in [0, 1), such as
+            0.99; the average is what is validated and kept. 0 for none.
+        validation_fraction : float, default=0.1
+            Share of the images that is set aside, in [0, 1), to choose the best
+            epoch by (and rounded down: of fewer than ten images none is, and the
+            last epoch is kept). They are drawn by image; where a lesion has several
+            images, give ``X_val`` to ``fit``.
+        patience : int or None, default=None
+            Stop after so many epochs without a better one on the validation images,
+            at least 1; never if None.
+        cache : {{"memory"}}, str, path-like, joblib.Memory or None, default=None
+            Where the small copies of the images to learn from are kept, so that each
+            file is decoded once and not once an epoch: in memory, or in a folder.
+        checkpoint_dir : str or path-like, default=None
+            Folder in which the state of the training is written after each epoch,
+            with its history as a table. ``fit`` with the same settings and images
+            goes on from there; with others it refuses.
+        warm_start : bool, default=False
+            Whether ``fit`` starts from the weights of the fit before.
+        callbacks : list or None, default=None
+            Callbacks of Keras, or functions ``f(epoch, logs)``; one that gives True
+            ends the training.
+        random_state : int, RandomState instance or None, default=None
+            Determines first weights, order, augmentation and dropout.
+        threshold : float or None, default=None
+            Probability from which on a pixel is lesion, in (0, 1). If None, it is
+            chosen for each image for the largest Jaccard index to be expected
+            (`skinseg.masks.jaccard_cut`), between 0.2 and 0.5.
+        test_time_augmentation : bool, default=False
+            Whether to average the maps of an image and of its three mirror images;
+            takes four times as long.""",
+    "network_execution": """\
+        n_jobs : int, default=None
+            Number of workers of a prediction, as in joblib; the network itself uses
+            all cores.
+        verbose : int, default=0
+            1 shows progress bars, 2 a line an epoch.
+        on_error : {{"raise", "nan"}}, default="raise"
+            Whether an image that cannot be decoded stops the batch or the training,
+            or is left out and listed in ``errors_``.""",
+    "network_attributes": """\
+        model_ : keras.Model
+            The fitted network; a new one at each access.
+        weights_ : list of ndarray
+            Its weights.
+        weights_hash_ : str
+            Their SHA-256.
+        architecture_ : dict
+            What shapes the network.
+        history_ : dict of str to list of float
+            What was measured, one number an epoch: ``loss``, ``jaccard`` (mean of the
+            images, as they were augmented), ``val_loss``, ``val_jaccard``,
+            ``learning_rate``, ``seconds``.
+        n_epochs_ : int
+            Epochs that were run.
+        best_epoch_ : int
+            The one whose weights were kept, from 1 on.
+        errors_ : dict of int to str
+            With ``on_error="nan"``, the images that failed in the last call.""",
+    "network_notes": """\
+        Keras is imported by ``fit`` and the predictions, not before (extra ``deep``).
+        No random state but its own is read or changed. The same seed gives the same
+        result to about 1e-5 on one machine, and bit by bit where TensorFlow's
+        determinism is switched on for the process
+        (``tf.config.experimental.enable_op_determinism()``). The ``confidence`` of
+        the records is the Jaccard index to be expected if the probabilities are
+        right. Process-based workers must be those of loky, joblib's default:
+        TensorFlow does not survive a fork.""",
     "execution": """\
         n_jobs : int, default=None
             Number of workers, as in joblib.

@@ -26,6 +26,7 @@ __all__ = [
     "label_of",
     "load_or_fail",
     "map_batches",
+    "opencv_threads",
     "raise_or_list",
     "transform_batch",
     "warn_of_empty_masks",
@@ -41,7 +42,7 @@ def batches_of(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 @contextmanager
-def _opencv_threads(n_threads: int) -> Iterator[None]:
+def opencv_threads(n_threads: int) -> Iterator[None]:
     """Bound OpenCV's own threads, so that parallel workers do not fight for the cores."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(n_threads)
@@ -54,7 +55,7 @@ def _opencv_threads(n_threads: int) -> Iterator[None]:
 def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any]) -> Any:
     if threading.current_thread() is not threading.main_thread():
         return function(batch)  # a thread of the calling process, which has bounded OpenCV for all of them
-    with _opencv_threads(1):
+    with opencv_threads(1):
         return function(batch)
 
 
@@ -111,7 +112,7 @@ def map_batches(
         progress = tqdm(total=len(records), desc=desc, unit="image")
     start = 0
     try:
-        with _opencv_threads(1) if workers > 1 else nullcontext():
+        with opencv_threads(1) if workers > 1 else nullcontext():
             for batch, result in zip(batches, results, strict=True):
                 yield start, batch, result
                 start += len(batch)
@@ -313,13 +314,23 @@ class StepCache:
         record, result : LesionImage, object
             The record, decoded if the function had to run, and the result.
         """
-        if not self._results.active:
-            record = record.load()
-            return record, function(record)
-        key = hash_of(self._step_key, record.cache_key())
-        result = self._results.get(key)
+        key = self.key(record)
+        result = self.get(key)
         if result is None:
             record = record.load()
             result = function(record)
-            self._results.put(key, result)
+            self.put(key, result)
         return record, result
+
+    def key(self, record: LesionImage) -> str:
+        """Give the key of a record; empty where nothing is kept."""
+        return hash_of(self._step_key, record.cache_key()) if self._results.active else ""
+
+    def get(self, key: str) -> Any:
+        """Give the result that is kept under a key, or None."""
+        return self._results.get(key) if key else None
+
+    def put(self, key: str, result: Any) -> None:
+        """Keep a result under a key."""
+        if key:
+            self._results.put(key, result)

@@ -19,8 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from ._mapping import StepCache, fail, hash_of, label_of, map_batches, raise_or_list, warn_of_empty_masks
 from ._version import __version__
 from .exceptions import VersionMismatchWarning
-from .images import LesionImage, check_images, check_masks, is_label_sequence
-from .masks import COMPONENT_CHOICES, FALLBACK_CHOICES, clean_mask, overlap_counts, resize_mask
+from .images import LesionImage, check_images, check_masks, is_label_sequence, mean_jaccard
+from .masks import COMPONENT_CHOICES, FALLBACK_CHOICES, clean_mask, resize_mask
 
 __all__ = [
     "EXECUTION_PARAMETERS",
@@ -29,7 +29,6 @@ __all__ = [
     "ImageEstimator",
     "ImageTransformer",
     "SkinsegEstimator",
-    "mean_jaccard",
     "nested_estimators",
     "object_array",
 ]
@@ -302,29 +301,6 @@ def _to_probability(record: LesionImage) -> np.ndarray | None:
     return None if record.error is not None else record.origin_plane("probability")
 
 
-def mean_jaccard(records: Sequence[LesionImage], masks: Sequence[np.ndarray | None]) -> float:
-    """Mean Jaccard index of masks with the reference masks of records.
-
-    Parameters
-    ----------
-    records : sequence of LesionImage
-        Records with reference masks.
-    masks : sequence of (H, W) bool arrays or None
-        Predicted masks, of the size of the origins; None scores 0.
-
-    Returns
-    -------
-    float
-        The mean.
-    """
-    scores = []
-    for record, mask in zip(records, masks, strict=True):
-        truth = record.origin_plane("reference_mask")
-        truth = truth if truth.dtype == bool else truth >= 0.5
-        scores.append(0.0 if mask is None else overlap_counts(truth, mask).jaccard)
-    return float(np.mean(scores))
-
-
 def _has_probabilities(segmenter: BaseSegmenter) -> bool:
     return segmenter._gives_probabilities
 
@@ -404,7 +380,10 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         return 0.5
 
     def _apply_one(self, record: LesionImage, cache: StepCache) -> LesionImage:
-        record, result = cache.call(self._segment, record)
+        return self._finish(*cache.call(self._segment, record))
+
+    def _finish(self, record: LesionImage, result: Any) -> LesionImage:
+        """Make of what `_segment` found a record with its clean mask."""
         found, field = result if isinstance(result, tuple) else (result, None)
         field = record.field if field is None else field
         raw, probability = found, None

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = [
+    "CheckpointError",
     "EmptyMaskWarning",
     "ImageBatchError",
     "ImageReadError",
     "InvalidImagesError",
     "ModelFileError",
     "SkinsegWarning",
+    "TrainingDivergedError",
     "UnknownColumnsWarning",
     "VersionMismatchWarning",
 ]
 
 _MAX_LISTED = 20
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be used: it is of another training, or damaged."""
+
+
+class TrainingDivergedError(ValueError):
+    """The loss of a training became infinite or NaN; the estimator holds the weights of the last good epoch."""
 
 
 class ImageReadError(ValueError):

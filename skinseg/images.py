@@ -12,7 +12,7 @@ import numpy as np
 from ._record import LesionImage
 from .exceptions import ImageReadError, InvalidImagesError
 from .geometry import Geometry
-from .masks import as_mask
+from .masks import as_mask, overlap_counts
 from .reading import read_header, read_image, read_mask
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "check_images",
     "check_masks",
     "is_label_sequence",
+    "mean_jaccard",
     "read_image",
     "read_mask",
 ]
@@ -246,3 +247,26 @@ def check_masks(
     if errors:
         raise InvalidImagesError(f"{caller} cannot use {len(errors)} of {len(masks)} masks:", errors)
     return result
+
+
+def mean_jaccard(records: Sequence[LesionImage], masks: Sequence[np.ndarray | None]) -> float:
+    """Mean Jaccard index of masks with the reference masks of records.
+
+    Parameters
+    ----------
+    records : sequence of LesionImage
+        Records with reference masks.
+    masks : sequence of (H, W) bool arrays or None
+        Predicted masks, of the size of the origins; None scores 0.
+
+    Returns
+    -------
+    float
+        The mean.
+    """
+    scores = []
+    for record, mask in zip(records, masks, strict=True):
+        truth = record.origin_plane("reference_mask")
+        truth = truth if truth.dtype == bool else truth >= 0.5
+        scores.append(0.0 if mask is None else overlap_counts(truth, mask).jaccard)
+    return float(np.mean(scores))

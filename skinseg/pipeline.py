@@ -23,10 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._batches import BatchRunner, DeferredImage, is_passthrough
 from ._mapping import label_of, map_batches, raise_or_list, warn_of_empty_masks
-from .base import SkinsegEstimator, mean_jaccard, nested_estimators, object_array
+from .base import SkinsegEstimator, nested_estimators, object_array
 from .clinical import image_and_reference_columns, image_columns, make_clinical_transformer, make_scaler
 from .features import ABCDFeaturizer
-from .images import LesionImage, check_images, check_masks
+from .images import LesionImage, check_images, check_masks, mean_jaccard
 from .preprocessing import ImageResizer
 from .segmentation import ThresholdSegmenter
 

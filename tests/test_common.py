@@ -25,10 +25,12 @@ def test_the_estimators_are_found():
     assert names == [
         "ABCDFeaturizer",
         "ABCDRuleClassifier",
+        "BCDUNetSegmenter",
         "BatchedPipeline",
         "ChanVeseSegmenter",
         "ColorConstancy",
         "ContrastEqualizer",
+        "EfficientUNetSegmenter",
         "EnsembleSegmenter",
         "FrameCropper",
         "GrabCutSegmenter",
@@ -40,6 +42,7 @@ def test_the_estimators_are_found():
         "SaliencySegmenter",
         "SuperpixelSegmenter",
         "ThresholdSegmenter",
+        "UNetSegmenter",
     ]
 
 

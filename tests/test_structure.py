@@ -19,7 +19,7 @@ LEVELS = [
     {"images"},
     {"field", "artifacts", "synthesis", "_mapping"},
     {"base"},
-    {"metrics", "_batches", "clinical"},
+    {"metrics", "_batches", "clinical", "networks"},
     {"segmentation", "preprocessing", "features", "classification", "datasets"},
     {"pipeline"},
     {"persistence", "evaluation", "bulk", "inspection"},

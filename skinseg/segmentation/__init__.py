@@ -4,13 +4,16 @@ from ._chan_vese import ChanVeseSegmenter, segment_chan_vese
 from ._ensemble import EnsembleSegmenter
 from ._grabcut import GrabCutSegmenter, segment_grabcut
 from ._kmeans import KMeansSegmenter, segment_kmeans
+from ._network import BCDUNetSegmenter, EfficientUNetSegmenter, UNetSegmenter
 from ._reference import ReferenceSegmenter
 from ._saliency import SaliencySegmenter, lesion_saliency
 from ._superpixel import SuperpixelSegmenter
 from ._threshold import ThresholdSegmenter, segment_threshold
 
 __all__ = [
+    "BCDUNetSegmenter",
     "ChanVeseSegmenter",
+    "EfficientUNetSegmenter",
     "EnsembleSegmenter",
     "GrabCutSegmenter",
     "KMeansSegmenter",
@@ -18,6 +21,7 @@ __all__ = [
     "SaliencySegmenter",
     "SuperpixelSegmenter",
     "ThresholdSegmenter",
+    "UNetSegmenter",
     "lesion_saliency",
     "segment_chan_vese",
     "segment_grabcut",

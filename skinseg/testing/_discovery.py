@@ -14,16 +14,23 @@ import skinseg
 __all__ = ["all_estimators", "make_instances"]
 
 
+_TINY_NETWORK: dict[str, Any] = {"input_size": 16, "epochs": 1, "batch_size": 4, "random_state": 0}
 # settings to check beside, or in place of, the defaults
 _SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "ABCDFeaturizer": ({}, {"segmenter": skinseg.ThresholdSegmenter(), "groups": ("border", "color")}),
     "ABCDRuleClassifier": ({}, {"recalibrate": "threshold"}, {"recalibrate": "weights"}),
+    "BCDUNetSegmenter": ({**_TINY_NETWORK, "base_filters": 2, "dense_blocks": 1},),
     "ChanVeseSegmenter": ({}, {"start": "mask"}),
     "ColorConstancy": ({}, {"method": "gray_edge", "p": float("inf"), "sigma": 2, "gamma": 2.2}),
+    "EfficientUNetSegmenter": ({**_TINY_NETWORK, "input_size": 32, "base_filters": 2},),
     "FrameCropper": ({}, {"mode": "field"}),
     "GrabCutSegmenter": ({}, {"start": "mask"}),
     "HairRemover": ({}, {"method": "dullrazor"}),
     "SuperpixelSegmenter": ({"n_segments": 60, "max_iter": 5, "random_state": 0},),
+    "UNetSegmenter": (
+        {**_TINY_NETWORK, "depth": 1, "base_filters": 2},
+        {**_TINY_NETWORK, "depth": 2, "base_filters": 2, "normalization": "group", "test_time_augmentation": True},
+    ),
 }
 
 
@@ -56,7 +63,15 @@ def _is_public_estimator(name: str, item: Any) -> bool:
         and item.__module__.startswith("skinseg.")
         and not inspect.isabstract(item)
         and not name.startswith(("_", "Base"))
-        and name not in ("ClassicalSegmenter", "ImageEstimator", "ImageTransformer", "SkinsegEstimator")
+        and name
+        not in (
+            "ClassicalSegmenter",
+            "ImageEstimator",
+            "ImageTransformer",
+            "NetworkEstimator",
+            "NetworkSegmenter",
+            "SkinsegEstimator",
+        )
     )
 
 

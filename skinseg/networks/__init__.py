@@ -1,0 +1,24 @@
+"""Networks: graphs, losses, augmentation, training, and the base of every estimator that holds one.
+
+Keras is imported when a network is built, and not before.
+"""
+
+from ._augment import augment, letterbox
+from ._base import NetworkEstimator
+from ._efficientnet import efficientnet_lite_unet, imagenet_weights
+from ._graphs import bcdu_net, unet
+from ._losses import jaccard, make_loss
+from ._pool import clear_pool
+
+__all__ = [
+    "NetworkEstimator",
+    "augment",
+    "bcdu_net",
+    "clear_pool",
+    "efficientnet_lite_unet",
+    "imagenet_weights",
+    "jaccard",
+    "letterbox",
+    "make_loss",
+    "unet",
+]

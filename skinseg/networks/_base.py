@@ -1,0 +1,340 @@
+"""The base of every estimator that holds a network: plain parameters in, plain arrays as state."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from .._mapping import hash_of, label_of, opencv_threads, raise_or_list
+from .._version import __version__
+from ..base import ImageEstimator
+from ..exceptions import ModelFileError
+from ..images import LesionImage
+from ._backend import import_keras
+from ._checkpoint import Progress, load_checkpoint, save_checkpoint
+from ._losses import LOSSES
+from ._pool import borrowed_model
+from ._stream import SampleSource
+from ._train import OPTIMIZERS, SCHEDULES, Plan, Trainer, compile_model
+
+__all__ = ["NetworkEstimator"]
+
+_FOLDER = [str, HasMethods(["__fspath__"]), None]
+
+
+class NetworkEstimator(ImageEstimator):
+    """Base of estimators that hold a network: a subclass names a graph and its settings.
+
+    The fitted state is arrays, settings and a version, so that it can be
+    copied, pickled and sent to workers; a Keras model is made of it where one
+    is needed, and shared by all estimators of one architecture in a process.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **ImageEstimator._parameter_constraints,
+        "input_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES))],
+        "plateau_factor": [Interval(Real, 0, 1, closed="neither")],
+        "plateau_patience": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "loss": [StrOptions(set(LOSSES))],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "augmentation": [Interval(Real, 0, 1, closed="both")],
+        "averaging": [Interval(Real, 0, 1, closed="left")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "cache": [str, HasMethods(["cache"]), HasMethods(["__fspath__"]), None],
+        "checkpoint_dir": _FOLDER,
+        "warm_start": ["boolean"],
+        "callbacks": ["array-like", None],
+        "random_state": ["random_state"],
+    }
+    _one_by_one: ClassVar[bool] = False  # a batch at once is cheaper
+    input_size: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    plateau_factor: float
+    plateau_patience: int
+    optimizer: str
+    loss: str
+    class_weight: Any
+    augmentation: float
+    averaging: float
+    validation_fraction: float
+    patience: int | None
+    cache: Any
+    checkpoint_dir: Any
+    warm_start: bool
+    callbacks: Any
+    random_state: Any
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = True
+        tags.non_deterministic = True  # to 1e-5 only, unless TensorFlow's determinism is switched on
+        return tags
+
+    # ------------------------------------------------------------------ the network
+
+    @abstractmethod
+    def _architecture(self) -> dict[str, Any]:
+        """Give the settings that shape the graph, plain values only."""
+
+    @staticmethod
+    @abstractmethod
+    def _build(architecture: dict[str, Any], seed: int | None) -> Any:
+        """Build the graph."""
+
+    def _first_weights(self, model: Any) -> list[np.ndarray]:
+        """Give the weights that a new model starts from."""
+        return list(model.get_weights())
+
+    @property
+    def model_(self) -> Any:
+        """The fitted network, a new `keras.Model` at each access."""
+        check_is_fitted(self, "weights_")
+        model = self._build(self.architecture_, 0)
+        model.set_weights(self.weights_)
+        return model
+
+    def _network_key(self) -> str:
+        """Hash of what shapes the output of the network."""
+        return hash_of(type(self).__name__, __version__, self.architecture_, self.weights_hash_)
+
+    def _run_network(self, images: np.ndarray) -> np.ndarray:
+        """Send a batch, (n, size, size, 3) float32, through the fitted network."""
+        key = json.dumps(["run", self.architecture_])
+        build = self._build
+        with borrowed_model(key, lambda: build(self.architecture_, 0), self.weights_, self.weights_hash_) as model:
+            return np.asarray(model.predict_on_batch(images))
+
+    def _set_network(self, architecture: dict[str, Any], weights: Sequence[np.ndarray]) -> None:
+        self.architecture_ = architecture
+        self.weights_ = [np.asarray(array) for array in weights]
+        digest = hashlib.sha256(json.dumps(architecture).encode())
+        for array in self.weights_:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        self.weights_hash_ = digest.hexdigest()
+
+    # ------------------------------------------------------------------ training
+
+    def _learn(self, records: Sequence[LesionImage], validation: Sequence[LesionImage] | None) -> Self:
+        """Train on records with reference masks; a part of them is set aside if there are none for validation."""
+        architecture = self._architecture()
+        import_keras()
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        about = self._about(architecture, records, validation)
+        resumed = None if self.checkpoint_dir is None else load_checkpoint(self.checkpoint_dir, about)
+        if resumed is not None:
+            seed = resumed[1]
+        about["seed"] = seed
+        errors: dict[int, str] = {}
+        place = {id(record): index for index, record in enumerate([*records, *(validation or ())])}
+        learn, check = self._split(records, validation, seed)
+        source = SampleSource(learn, self.input_size, self.cache)
+        held = SampleSource(check, self.input_size, self.cache) if check else None
+
+        def on_failed(where: SampleSource, failed: dict[int, LesionImage]) -> None:
+            texts = {
+                place[id(where.records[index])]: (label_of(record), str(record.error))
+                for index, record in failed.items()
+            }
+            errors.update(raise_or_list(f"{type(self).__name__}.fit", self.on_error, texts))
+
+        def on_epoch(progress: Progress) -> None:
+            if self.checkpoint_dir is not None:
+                save_checkpoint(self.checkpoint_dir, progress, about)
+
+        with opencv_threads(1):
+            weights = self._class_weights(source, on_failed)
+            first = self._build(architecture, seed)
+            progress = Progress(self._weights_to_start(architecture, first)) if resumed is None else resumed[0]
+            key = json.dumps(["train", architecture, self.optimizer, self.loss, weights])
+            with borrowed_model(key, lambda: compile_model(first, self.optimizer, self.loss, weights)) as model:
+                try:
+                    Trainer(
+                        model, self._plan(seed), source, held, callbacks=self._callbacks(),
+                        verbose=int(self.verbose), name=type(self).__name__, on_failed=on_failed, on_epoch=on_epoch,
+                    ).run(progress)  # fmt: skip
+                finally:  # also of a training that diverged, or was stopped by hand
+                    self._set_network(architecture, progress.best or progress.weights)
+                    self.history_ = {name: list(values) for name, values in progress.history.items()}
+                    self.n_epochs_ = progress.n_epochs
+                    self.best_epoch_ = progress.best_epoch
+        if self.on_error == "nan":
+            self.errors_ = errors
+        return self
+
+    def _plan(self, seed: int) -> Plan:
+        return Plan(
+            input_size=self.input_size, epochs=self.epochs, batch_size=self.batch_size,
+            learning_rate=self.learning_rate, schedule=self.schedule, augmentation=self.augmentation,
+            averaging=self.averaging, patience=self.patience, plateau_factor=self.plateau_factor,
+            plateau_patience=self.plateau_patience, seed=seed,
+        )  # fmt: skip
+
+    def _about(
+        self, architecture: dict[str, Any], records: Sequence[LesionImage], validation: Sequence[LesionImage] | None
+    ) -> dict[str, Any]:
+        """Describe a training by all that its result follows from, to tell whose a checkpoint is."""
+        names = [[record.name for record in part] for part in (records, validation or ())]
+        fixed = isinstance(self.random_state, (int, np.integer))
+        about = {
+            "estimator": type(self).__name__, "architecture": architecture, "loss": self.loss,
+            "optimizer": self.optimizer, "learning_rate": self.learning_rate, "schedule": self.schedule,
+            "batch_size": self.batch_size, "augmentation": self.augmentation, "averaging": self.averaging,
+            "class_weight": str(self.class_weight), "validation_fraction": self.validation_fraction,
+            "n_images": [len(part) for part in names], "names": hash_of(names),
+            "seed": int(check_random_state(self.random_state).randint(2**31 - 1)) if fixed else None,
+        }  # fmt: skip
+        if self.schedule in ("cosine", "one_cycle"):
+            about["epochs"] = self.epochs  # the rate of each step follows from it
+        return about
+
+    def _split(
+        self, records: Sequence[LesionImage], validation: Sequence[LesionImage] | None, seed: int
+    ) -> tuple[list[LesionImage], list[LesionImage]]:
+        if validation is not None:
+            return list(records), list(validation)
+        held = int(self.validation_fraction * len(records))
+        order = np.random.default_rng([seed, len(records)]).permutation(len(records))
+        return [records[i] for i in sorted(order[held:])], [records[i] for i in sorted(order[:held])]
+
+    def _weights_to_start(self, architecture: dict[str, Any], model: Any) -> list[np.ndarray]:
+        if self.warm_start and hasattr(self, "weights_"):
+            if self.architecture_ != architecture:
+                raise ValueError(
+                    f"warm_start=True goes on from the network that is fitted, {self.architecture_}, but the "
+                    f"parameters ask for {architecture}; set them back, or fit a new estimator"
+                )
+            return self.weights_
+        return self._first_weights(model)
+
+    def _class_weights(self, source: SampleSource, on_failed: Callable[..., None]) -> tuple[float, float]:
+        """Weights of skin and lesion in the cross-entropy."""
+        if self.class_weight is None:
+            return 1.0, 1.0
+        if isinstance(self.class_weight, dict):
+            unknown = set(self.class_weight) - {0, 1}
+            values = [self.class_weight.get(key, 1.0) for key in (0, 1)]
+            if unknown or not all(isinstance(value, (int, float)) and value >= 0 for value in values):
+                raise ValueError(
+                    "class_weight must be None, 'balanced' or a dict such as {0: 1.0, 1: 2.0}, of skin and of lesion, "
+                    f"with weights of at least 0; got {self.class_weight!r}"
+                )
+            return float(values[0]), float(values[1])
+        shares = []
+        for index in range(len(source)):
+            try:
+                shares.append(float(source.read(index)[1].mean()) / 255)
+            except Exception as error:  # as in training: named, and the others go on
+                on_failed(source, {index: source.records[index].with_(error=str(error))})
+        share = float(np.mean(shares)) if shares else 0.0
+        if not 0 < share < 1:
+            return 1.0, 1.0
+        return round(0.5 / (1 - share), 4), round(0.5 / share, 4)
+
+    def _callbacks(self) -> list[Any]:
+        """Copy the callbacks flatly: Keras binds them to a model, which parameters must not hold."""
+        return [copy.copy(item) if hasattr(item, "set_model") else item for item in self.callbacks or ()]
+
+    # ------------------------------------------------------------------ files of others
+
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fitted network as a file of Keras or of ONNX.
+
+        The network takes batches of RGB values from 0 to 255, float32, of shape
+        (n, input_size, input_size, 3): images with their longer side brought to
+        input_size, in the middle, 127 around them.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; its ending tells the form: ``.keras`` or ``.onnx``.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        ValueError
+            If the ending is neither.
+        ImportError
+            If keras is not installed, or for ONNX tf2onnx and onnx.
+        """
+        path = Path(path)
+        if path.suffix not in (".keras", ".onnx"):
+            raise ValueError(f"the name of the file must end in .keras or .onnx, got {path.name!r}")
+        if not path.absolute().parent.is_dir():
+            raise FileNotFoundError(f"{path}: the folder does not exist; make it first")
+        model = self.model_
+        if path.suffix == ".keras":
+            model.save(path)
+            return path
+        try:
+            import onnx  # noqa: F401
+            import tf2onnx  # noqa: F401
+        except ImportError as error:
+            raise ImportError("to write ONNX files needs onnx and tf2onnx: pip install onnx tf2onnx") from error
+        model.export(path, format="onnx", verbose=False)
+        return path
+
+    @classmethod
+    def from_keras(cls, path: str | os.PathLike[str], **parameters: Any) -> Self:
+        """Make a fitted estimator from a ``.keras`` file that `export` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; it is opened in the safe mode of Keras.
+        **parameters : dict
+            Parameters of the estimator; those that shape the network must be
+            those of the network in the file.
+
+        Returns
+        -------
+        estimator
+            Ready to predict.
+
+        Raises
+        ------
+        ModelFileError
+            If it is no such file, or of a network of another shape.
+        """
+        keras = import_keras()
+        estimator = cls(**parameters)
+        estimator._validate_params()
+        architecture = estimator._architecture()
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        except (ValueError, OSError, TypeError, KeyError) as error:
+            raise ModelFileError(f"{path}: this is no .keras file, or it is damaged ({error})") from None
+        weights = model.get_weights()
+        ours, theirs = ([w.shape for w in part] for part in (cls._build(architecture, 0).get_weights(), weights))
+        if ours != theirs:
+            raise ModelFileError(
+                f"{path} holds a network of another shape ({sum(map(np.prod, theirs)):,.0f} weights) than {estimator} "
+                f"makes ({sum(map(np.prod, ours)):,.0f}); give the parameters that it was fitted with"
+            )
+        estimator._set_network(architecture, weights)
+        estimator.history_, estimator.n_epochs_, estimator.best_epoch_ = {}, 0, 0
+        return estimator

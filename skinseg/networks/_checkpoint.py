@@ -1,0 +1,137 @@
+"""The state of a training, and its file: complete or not there, plain arrays only."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._files import write_file
+from ..exceptions import CheckpointError
+
+__all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
+
+CHECKPOINT = "checkpoint.npz"
+_FORMAT = 1
+_PARTS = ("weights", "average", "best", "optimizer")
+
+
+@dataclass
+class Progress:
+    """Where a training is after some epochs.
+
+    Parameters
+    ----------
+    weights : list of ndarray
+        Of the network, as the next step finds them.
+    average : list of ndarray
+        Their moving average; empty where none is kept.
+    best : list of ndarray
+        Those of the best epoch so far.
+    optimizer : list of ndarray
+        Variables of the optimizer; empty before the first step.
+    history : dict of str to list of float
+        What was measured, one number an epoch.
+    """
+
+    weights: list[np.ndarray]
+    average: list[np.ndarray] = field(default_factory=list)
+    best: list[np.ndarray] = field(default_factory=list)
+    optimizer: list[np.ndarray] = field(default_factory=list)
+    history: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs that are done."""
+        return len(self.history.get("loss", ()))
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the largest Jaccard index on the validation images, from 1 on; the last one without them."""
+        if not self.history.get("val_jaccard"):
+            return self.n_epochs
+        # of equal ones, such as 0 at the beginning, that of the lowest loss
+        order = np.lexsort((-np.array(self.history["val_loss"]), np.array(self.history["val_jaccard"])))
+        return int(order[-1]) + 1
+
+
+def save_checkpoint(folder: str | os.PathLike[str], progress: Progress, plan: dict[str, Any]) -> None:
+    """Write the state of a training into a folder, and its history as a table beside it.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if it is not there.
+    progress : Progress
+        The state.
+    plan : dict
+        What the training is: a checkpoint is only used by the same one.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {f"{part}_{n}": a for part in _PARTS for n, a in enumerate(getattr(progress, part))}
+    counts = {part: len(getattr(progress, part)) for part in _PARTS}
+    text = json.dumps({"format": _FORMAT, "plan": plan, "counts": counts, "history": progress.history})
+    buffer = BytesIO()
+    np.savez(buffer, description=np.array(text), **arrays)
+    write_file(folder / CHECKPOINT, buffer.getvalue())
+    columns = list(progress.history)
+    rows = zip(*progress.history.values(), strict=True)
+    lines = [",".join(["epoch", *columns])]
+    lines += [",".join([str(n), *(f"{value:.6g}" for value in row)]) for n, row in enumerate(rows, start=1)]
+    write_file(folder / "history.csv", ("\n".join(lines) + "\n").encode())
+
+
+def load_checkpoint(folder: str | os.PathLike[str], plan: dict[str, Any]) -> tuple[Progress, int] | None:
+    """Read the state of a training that was interrupted.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where it was written.
+    plan : dict
+        What the training is; a ``seed`` of None fits any.
+
+    Returns
+    -------
+    (Progress, int) or None
+        The state and the seed; None if there is no checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        A ValueError, if the checkpoint is of another training, which the
+        message tells by what differs, or is damaged.
+    """
+    path = Path(folder) / CHECKPOINT
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["description"]))
+            parts = {part: [file[f"{part}_{n}"] for n in range(about["counts"][part])] for part in _PARTS}
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        raise CheckpointError(
+            f"{path}: this is no checkpoint of skinseg, or it is damaged ({error}); delete it"
+        ) from None
+    theirs = about["plan"]
+    ours = json.loads(json.dumps(plan))  # lists for tuples, as in the file
+    if ours["seed"] is None:
+        ours["seed"] = theirs["seed"]
+    different = [
+        f"{key} is {ours.get(key)!r} and was {theirs.get(key)!r}"
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key)
+    ]
+    if different:
+        raise CheckpointError(
+            f"{path} is the checkpoint of another training: {'; '.join(different)}. Give another checkpoint_dir, "
+            "or the settings and images that it was begun with"
+        )
+    return Progress(**parts, history=about["history"]), int(theirs["seed"])
