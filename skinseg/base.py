@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -16,7 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._mapping import StepCache, fail, hash_of, label_of, map_batches, raise_or_list, warn_of_empty_masks
+from ._mapping import StepCache, batches_of, fail, hash_of, label_of, map_batches, raise_or_list, warn_of_empty_masks
 from ._version import __version__
 from .exceptions import VersionMismatchWarning
 from .images import LesionImage, check_images, check_masks, is_label_sequence, mean_jaccard
@@ -200,15 +201,16 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
                 results.append(record)
         return results
 
-    def _map(self, X: Any) -> tuple[list[LesionImage], list[Any]]:
-        """Apply the estimator to every image, in parallel; errors end as ``on_error`` says."""
+    def _map(self, X: Any, work: Callable[..., list[Any]] | None = None) -> tuple[list[LesionImage], list[Any]]:
+        """Apply the estimator, or other work on a batch, to every image; errors end as ``on_error`` says."""
         self._check_ready()
         records = check_images(X, self)
         caller = type(self).__name__
         results: list[Any] = []
         all_errors: dict[int, str] = {}
-        work = map_batches(self._apply_batch, records, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller)
-        with closing(work) as stream:
+        work = self._apply_batch if work is None else work
+        batches = map_batches(work, records, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller)
+        with closing(batches) as stream:
             for start, batch, part in stream:
                 failed = {
                     start + index: (label_of(record), str(result.error))
@@ -291,6 +293,10 @@ class ImageTransformer(_ImageOutput, ImageEstimator):
             A `LesionImage` an image.
         """
         return object_array(self._map(X)[1])
+
+
+def _same(record: LesionImage) -> LesionImage:
+    return record
 
 
 def _to_mask(record: LesionImage) -> np.ndarray | None:
@@ -406,17 +412,30 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         """Give the confidence of a clean mask in [0, 1], from what `_segment` found; None where it is not known."""
         return None
 
-    def _outlined(self, X: Any) -> list[LesionImage]:
-        records, results = self._map(X)
+    def _outlined(self, X: Any, give: Callable[[LesionImage], Any] = _same) -> list[Any]:
+        """Outline every image; give what ``give`` makes of the records, so that only that is kept of each."""
+        records, results = self._map(X, partial(self._outline_batch, give=give))
         empty = [
             str(record.name or f"X[{index}]")
             for index, (record, result) in enumerate(zip(records, results, strict=True))
-            if result.error is None and result.has("mask") and (not result.mask.any() or self._is_fallback(result))
+            if isinstance(result, tuple) and result[1]
         ]
         disc = getattr(self, "fallback", "empty") == "disc"
         answer = "a disc in the middle stands in, with a confidence of 0" if disc else "the masks are empty"
         warn_of_empty_masks(type(self).__name__, empty, len(records), answer)
-        return results
+        return [result[0] if isinstance(result, tuple) else give(result) for result in results]
+
+    def _outline_batch(self, records: Sequence[LesionImage], give: Callable[[LesionImage], Any]) -> list[Any]:
+        """Of each image what is wanted and whether its mask is empty; a failed record."""
+        one_by_one = self._one_by_one and getattr(self, "memory", None) is None  # with a cache, the hash of the step is shared by all
+        return [
+            result if result.error is not None else (give(result), self._is_empty(result))
+            for part in (batches_of(records, 1) if one_by_one else [records])
+            for result in self._apply_batch(part)
+        ]
+
+    def _is_empty(self, result: LesionImage) -> bool:
+        return result.has("mask") and (not np.any(result.mask) or self._is_fallback(result))
 
     def _is_fallback(self, result: LesionImage) -> bool:
         return getattr(self, "fallback", "empty") != "empty" and result.confidence == 0
@@ -451,7 +470,7 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
             its origin, where earlier steps have resized it). None where an
             image failed and ``on_error="nan"``.
         """
-        return object_array([_to_mask(record) for record in self._outlined(X)])
+        return object_array(self._outlined(X, _to_mask))
 
     @available_if(_has_probabilities)
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -468,7 +487,7 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
             An (H, W) float32 array in [0, 1] an image, of the size of the image
             that was given. None where an image failed and ``on_error="nan"``.
         """
-        return object_array([_to_probability(record) for record in self._outlined(X)])
+        return object_array(self._outlined(X, _to_probability))
 
     def score(self, X: Any, y: Any = None) -> float:
         """Mean Jaccard index of the masks predicted.
