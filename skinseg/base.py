@@ -427,7 +427,8 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
 
     def _outline_batch(self, records: Sequence[LesionImage], give: Callable[[LesionImage], Any]) -> list[Any]:
         """Of each image what is wanted and whether its mask is empty; a failed record."""
-        one_by_one = self._one_by_one and getattr(self, "memory", None) is None  # with a cache, the hash of the step is shared by all
+        # with a cache, the hash of the step is shared by all
+        one_by_one = self._one_by_one and getattr(self, "memory", None) is None
         return [
             result if result.error is not None else (give(result), self._is_empty(result))
             for part in (batches_of(records, 1) if one_by_one else [records])
