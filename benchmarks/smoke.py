@@ -1,6 +1,7 @@
 """Run every benchmark once, at its smallest settings, to see that all of them still work."""
 
 import importlib
+import importlib.util
 import inspect
 import itertools
 import sys
@@ -30,7 +31,8 @@ def run_once(benchmark):
 
 
 def main():
-    for module in ("steps", "pipelines"):
+    modules = ["steps", "pipelines"] + ["networks"] * (importlib.util.find_spec("keras") is not None)
+    for module in modules:
         contents = vars(importlib.import_module(f"benchmarks.{module}"))
         for benchmark in contents.values():
             if inspect.isclass(benchmark) and benchmark.__module__ == f"benchmarks.{module}":

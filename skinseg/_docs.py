@@ -145,12 +145,13 @@ _BLOCKS = {
         best_epoch_ : int
             The one whose weights were kept, from 1 on.
         errors_ : dict of int to str
-            With ``on_error="nan"``, the images that failed in the last call.""",
+            With ``on_error="nan"``, the images that failed in the last call; in
+            ``fit``, those of ``X_val`` count on after those of X.""",
     "network_notes": """\
         Keras is imported by ``fit`` and the predictions, not before (extra ``deep``).
-        No random state but its own is read or changed. The same seed gives the same
-        result to about 1e-5 on one machine, and bit by bit where TensorFlow's
-        determinism is switched on for the process
+        No random state but that of ``random_state`` is read or changed. The same seed
+        gives the same result to about 1e-5 on one machine, and bit by bit where
+        TensorFlow's determinism is switched on for the process
         (``tf.config.experimental.enable_op_determinism()``). The ``confidence`` of
         the records is the Jaccard index to be expected if the probabilities are
         right. Process-based workers must be those of loky, joblib's default:

@@ -427,11 +427,12 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
 
     def _outline_batch(self, records: Sequence[LesionImage], give: Callable[[LesionImage], Any]) -> list[Any]:
         """Of each image what is wanted and whether its mask is empty; a failed record."""
-        # with a cache, the hash of the step is shared by all
-        one_by_one = self._one_by_one and getattr(self, "memory", None) is None
+        size = 1 if self._one_by_one else getattr(self, "batch_size", len(records))
+        if getattr(self, "memory", None) is not None:
+            size = len(records)  # so that the hash of the step is made once for all
         return [
             result if result.error is not None else (give(result), self._is_empty(result))
-            for part in (batches_of(records, 1) if one_by_one else [records])
+            for part in batches_of(records, size)
             for result in self._apply_batch(part)
         ]
 

@@ -32,6 +32,7 @@ __all__ = ["find_images", "find_masks", "measure_files", "predict_files", "rows_
 NO_LESION = "no lesion found"
 NOT_IN_TABLE = "the image is not in the table of clinical columns"
 MASK_SUFFIX = "_segmentation"
+_AT_ONCE = 8  # images that a network gets at once, and that are decoded at the same time
 _CHUNK = 256  # images between two steps of a prediction
 
 
@@ -160,10 +161,14 @@ class _SegmentToFiles:
         self.folder = folder
 
     def __call__(self, batch: Sequence[LesionImage]) -> list[str]:
-        return [self._one(record) for record in batch]
+        size = 1 if getattr(self.segmenter, "_one_by_one", True) else _AT_ONCE
+        return [
+            self._write(record, result)
+            for part in batches_of(batch, size)
+            for record, result in zip(part, _quietly(transform_batch, self.segmenter, part), strict=True)
+        ]
 
-    def _one(self, record: LesionImage) -> str:
-        result = _quietly(transform_batch, self.segmenter, [record])[0]
+    def _write(self, record: LesionImage, result: Any) -> str:
         if result.error is not None:
             return str(result.error)
         mask = result.origin_plane("mask")

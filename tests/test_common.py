@@ -4,6 +4,7 @@ import pytest
 from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from skinseg.networks import NetworkEstimator
 from skinseg.testing import all_estimators, image_checks, make_instances
 
 INSTANCES = [
@@ -11,8 +12,15 @@ INSTANCES = [
     for name, estimator in all_estimators()
     for number, instance in enumerate(make_instances(estimator))
 ]
+
+
+def marks_of(instance):
+    """One process runs all that needs Keras, for to import it and to trace a network takes seconds."""
+    return [pytest.mark.xdist_group("keras")] if isinstance(instance, NetworkEstimator) else []
+
+
 CASES = [
-    pytest.param(instance, check, id=f"{name}-{check.__name__}")
+    pytest.param(instance, check, id=f"{name}-{check.__name__}", marks=marks_of(instance))
     for name, instance in INSTANCES
     if not get_tags(instance).input_tags.two_d_array
     for check in image_checks(instance)
@@ -48,6 +56,8 @@ def test_the_estimators_are_found():
 
 @pytest.mark.parametrize(("estimator", "check"), CASES)
 def test_estimator(estimator, check):
+    if isinstance(estimator, NetworkEstimator) and not check.__name__.startswith(("check_param", "check_estimator")):
+        pytest.importorskip("keras")
     check(estimator)
 
 

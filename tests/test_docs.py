@@ -65,10 +65,19 @@ def test_estimators_document_parameters_and_have_an_example(name):
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/features.md", "docs/metadata_routing.md", "docs/preprocessing.md", "docs/segmentation.md"],
+    [
+        "README.md",
+        "docs/features.md",
+        "docs/metadata_routing.md",
+        pytest.param("docs/networks.md", marks=pytest.mark.xdist_group("keras")),
+        "docs/preprocessing.md",
+        "docs/segmentation.md",
+    ],
 )
 def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     """With the file names of the text standing for lesions made here."""
+    if page == "docs/networks.md":
+        pytest.importorskip("keras")
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
     monkeypatch.chdir(lesion_files)

@@ -130,7 +130,7 @@ def _relight(image: np.ndarray, strength: float, rng: np.random.Generator) -> np
     contrast = 1 + strength * rng.uniform(-0.25, 0.25)
     gains = np.exp(strength * (rng.normal(0, 0.12) + rng.normal(0, 0.06, 3)))
     curve = np.clip((level**gamma - 0.5) * contrast + 0.5, 0, 1)
-    table = np.clip(255 * curve[:, None] * gains, 0, 255).astype(np.uint8)
+    table = np.rint(np.clip(255 * curve[:, None] * gains, 0, 255)).astype(np.uint8)
     return cv2.LUT(image, table[None])
 
 

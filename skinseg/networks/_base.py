@@ -6,6 +6,9 @@ import copy
 import hashlib
 import json
 import os
+import warnings
+import zipfile
+import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -17,10 +20,10 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._mapping import hash_of, label_of, opencv_threads, raise_or_list
+from .._mapping import fail, hash_of, label_of, opencv_threads, raise_or_list
 from .._version import __version__
 from ..base import ImageEstimator
-from ..exceptions import ModelFileError
+from ..exceptions import CheckpointError, ModelFileError, TrainingDivergedError
 from ..images import LesionImage
 from ._backend import import_keras
 from ._checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -120,10 +123,15 @@ class NetworkEstimator(ImageEstimator):
 
     def _run_network(self, images: np.ndarray) -> np.ndarray:
         """Send a batch, (n, size, size, 3) float32, through the fitted network."""
-        key = json.dumps(["run", self.architecture_])
         build = self._build
+        key = self._model_key("run", self.architecture_)
         with borrowed_model(key, lambda: build(self.architecture_, 0), self.weights_, self.weights_hash_) as model:
             return np.asarray(model.predict_on_batch(images))
+
+    def _model_key(self, use: str, architecture: dict[str, Any], *compiled: Any) -> str:
+        """Name a model in the pool: what builds it, from which settings, and what is compiled into it."""
+        build = self._build
+        return json.dumps([use, build.__module__, build.__qualname__, architecture, *compiled])
 
     def _set_network(self, architecture: dict[str, Any], weights: Sequence[np.ndarray]) -> None:
         self.architecture_ = architecture
@@ -140,23 +148,31 @@ class NetworkEstimator(ImageEstimator):
         architecture = self._architecture()
         import_keras()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        about = self._about(architecture, records, validation)
-        resumed = None if self.checkpoint_dir is None else load_checkpoint(self.checkpoint_dir, about)
+        about: dict[str, Any] = {}
+        resumed = None
+        if self.checkpoint_dir is not None:
+            Path(self.checkpoint_dir).mkdir(parents=True, exist_ok=True)  # now, not after the first epoch
+            about = self._about(architecture, records, validation)
+            resumed = load_checkpoint(self.checkpoint_dir, about)
         if resumed is not None:
             seed = resumed[1]
         about["seed"] = seed
         errors: dict[int, str] = {}
-        place = {id(record): index for index, record in enumerate([*records, *(validation or ())])}
+        place = {id(record): index for index, record in enumerate(records)}
+        place_held = {id(record): index for index, record in enumerate(validation or ())}
         learn, check = self._split(records, validation, seed)
         source = SampleSource(learn, self.input_size, self.cache)
         held = SampleSource(check, self.input_size, self.cache) if check else None
 
         def on_failed(where: SampleSource, failed: dict[int, LesionImage]) -> None:
+            given = where is held and validation is not None
+            places, caller = (place_held, "fit (X_val)") if given else (place, "fit")
             texts = {
-                place[id(where.records[index])]: (label_of(record), str(record.error))
+                places[id(where.records[index])]: (label_of(record), str(record.error))
                 for index, record in failed.items()
             }
-            errors.update(raise_or_list(f"{type(self).__name__}.fit", self.on_error, texts))
+            listed = raise_or_list(f"{type(self).__name__}.{caller}", self.on_error, texts)
+            errors.update({index + len(records) * given: text for index, text in listed.items()})
 
         def on_epoch(progress: Progress) -> None:
             if self.checkpoint_dir is not None:
@@ -166,46 +182,66 @@ class NetworkEstimator(ImageEstimator):
             weights = self._class_weights(source, on_failed)
             first = self._build(architecture, seed)
             progress = Progress(self._weights_to_start(architecture, first)) if resumed is None else resumed[0]
-            key = json.dumps(["train", architecture, self.optimizer, self.loss, weights])
+            if [w.shape for w in progress.weights] != [w.shape for w in first.get_weights()]:
+                raise CheckpointError(
+                    f"{self.checkpoint_dir or 'warm_start=True'}: the weights to go on from are of another version of "
+                    f"{type(self).__name__}; fit a new estimator, with another checkpoint_dir"
+                )
+            key = self._model_key("train", architecture, self.optimizer, self.loss, weights)
             with borrowed_model(key, lambda: compile_model(first, self.optimizer, self.loss, weights)) as model:
                 try:
                     Trainer(
                         model, self._plan(seed), source, held, callbacks=self._callbacks(),
                         verbose=int(self.verbose), name=type(self).__name__, on_failed=on_failed, on_epoch=on_epoch,
                     ).run(progress)  # fmt: skip
-                finally:  # also of a training that diverged, or was stopped by hand
-                    self._set_network(architecture, progress.best or progress.weights)
-                    self.history_ = {name: list(values) for name, values in progress.history.items()}
-                    self.n_epochs_ = progress.n_epochs
-                    self.best_epoch_ = progress.best_epoch
+                except BaseException as error:
+                    # stopped by hand or diverged: what was reached; a fit before stays if nothing was
+                    if progress.n_epochs or isinstance(error, TrainingDivergedError):
+                        self._keep(architecture, progress)
+                    raise
+                self._keep(architecture, progress)
         if self.on_error == "nan":
             self.errors_ = errors
         return self
 
+    def _keep(self, architecture: dict[str, Any], progress: Progress) -> None:
+        self._set_network(architecture, progress.best or progress.weights)
+        self.history_ = {name: list(values) for name, values in progress.history.items()}
+        self.n_epochs_ = progress.n_epochs
+        self.best_epoch_ = progress.best_epoch
+
     def _plan(self, seed: int) -> Plan:
         return Plan(
-            input_size=self.input_size, epochs=self.epochs, batch_size=self.batch_size,
-            learning_rate=self.learning_rate, schedule=self.schedule, augmentation=self.augmentation,
-            averaging=self.averaging, patience=self.patience, plateau_factor=self.plateau_factor,
-            plateau_patience=self.plateau_patience, seed=seed,
+            input_size=int(self.input_size), epochs=int(self.epochs), batch_size=int(self.batch_size),
+            learning_rate=float(self.learning_rate), schedule=self.schedule, augmentation=float(self.augmentation),
+            averaging=float(self.averaging), patience=self.patience, plateau_factor=float(self.plateau_factor),
+            plateau_patience=int(self.plateau_patience), seed=seed,
         )  # fmt: skip
 
     def _about(
         self, architecture: dict[str, Any], records: Sequence[LesionImage], validation: Sequence[LesionImage] | None
     ) -> dict[str, Any]:
         """Describe a training by all that its result follows from, to tell whose a checkpoint is."""
-        names = [[record.name for record in part] for part in (records, validation or ())]
+        # files by their names, so that a folder can be moved; what is in memory by its content
+        names = [
+            [record.name if record.path is not None else (record.name, record.cache_key()) for record in part]
+            for part in (records, validation or ())
+        ]
         fixed = isinstance(self.random_state, (int, np.integer))
         about = {
             "estimator": type(self).__name__, "architecture": architecture, "loss": self.loss,
-            "optimizer": self.optimizer, "learning_rate": self.learning_rate, "schedule": self.schedule,
-            "batch_size": self.batch_size, "augmentation": self.augmentation, "averaging": self.averaging,
-            "class_weight": str(self.class_weight), "validation_fraction": self.validation_fraction,
+            "optimizer": self.optimizer, "learning_rate": float(self.learning_rate), "schedule": self.schedule,
+            "batch_size": int(self.batch_size), "augmentation": float(self.augmentation),
+            "averaging": float(self.averaging), "class_weight": str(self.class_weight),
+            "validation_fraction": float(self.validation_fraction), "weights": getattr(self, "weights", None),
             "n_images": [len(part) for part in names], "names": hash_of(names),
             "seed": int(check_random_state(self.random_state).randint(2**31 - 1)) if fixed else None,
         }  # fmt: skip
         if self.schedule in ("cosine", "one_cycle"):
-            about["epochs"] = self.epochs  # the rate of each step follows from it
+            about["epochs"] = int(self.epochs)  # the rate of each step follows from it
+        if self.schedule == "plateau":
+            about["plateau_factor"] = float(self.plateau_factor)
+            about["plateau_patience"] = int(self.plateau_patience)
         return about
 
     def _split(
@@ -234,7 +270,7 @@ class NetworkEstimator(ImageEstimator):
         if isinstance(self.class_weight, dict):
             unknown = set(self.class_weight) - {0, 1}
             values = [self.class_weight.get(key, 1.0) for key in (0, 1)]
-            if unknown or not all(isinstance(value, (int, float)) and value >= 0 for value in values):
+            if unknown or not all(isinstance(value, Real) and 0 <= float(value) < np.inf for value in values):
                 raise ValueError(
                     "class_weight must be None, 'balanced' or a dict such as {0: 1.0, 1: 2.0}, of skin and of lesion, "
                     f"with weights of at least 0; got {self.class_weight!r}"
@@ -245,7 +281,7 @@ class NetworkEstimator(ImageEstimator):
             try:
                 shares.append(float(source.read(index)[1].mean()) / 255)
             except Exception as error:  # as in training: named, and the others go on
-                on_failed(source, {index: source.records[index].with_(error=str(error))})
+                on_failed(source, {index: fail(source.records[index], error)})
         share = float(np.mean(shares)) if shares else 0.0
         if not 0 < share < 1:
             return 1.0, 1.0
@@ -253,7 +289,8 @@ class NetworkEstimator(ImageEstimator):
 
     def _callbacks(self) -> list[Any]:
         """Copy the callbacks flatly: Keras binds them to a model, which parameters must not hold."""
-        return [copy.copy(item) if hasattr(item, "set_model") else item for item in self.callbacks or ()]
+        items = () if self.callbacks is None else self.callbacks
+        return [copy.copy(item) if hasattr(item, "set_model") else item for item in items]
 
     # ------------------------------------------------------------------ files of others
 
@@ -288,14 +325,20 @@ class NetworkEstimator(ImageEstimator):
             raise FileNotFoundError(f"{path}: the folder does not exist; make it first")
         model = self.model_
         if path.suffix == ".keras":
-            model.save(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of numpy 2, about how Keras copies its variables
+                model.save(path)
             return path
         try:
             import onnx  # noqa: F401
             import tf2onnx  # noqa: F401
         except ImportError as error:
             raise ImportError("to write ONNX files needs onnx and tf2onnx: pip install onnx tf2onnx") from error
-        model.export(path, format="onnx", verbose=False)
+        size = self.architecture_["input_size"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of tf2onnx about what TensorFlow and numpy will drop
+            model(np.zeros((1, size, size, 3), np.float32))  # Keras exports no model that was never called
+            model.export(str(path), format="onnx", verbose=False)
         return path
 
     @classmethod
@@ -317,23 +360,36 @@ class NetworkEstimator(ImageEstimator):
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         ModelFileError
-            If it is no such file, or of a network of another shape.
+            If it is no file of Keras, or of a network of another shape.
         """
         keras = import_keras()
         estimator = cls(**parameters)
         estimator._validate_params()
         architecture = estimator._architecture()
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: the file does not exist")
+        if path.suffix != ".keras":
+            raise ModelFileError(f"{path}: the name of the file must end in .keras")
         try:
+            with zipfile.ZipFile(path) as file:
+                if file.testzip() is not None:  # Keras reads weights that were changed on the way
+                    raise ValueError("its checksums do not fit")
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        except (ValueError, OSError, TypeError, KeyError) as error:
+        except (ValueError, OSError, TypeError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
             raise ModelFileError(f"{path}: this is no .keras file, or it is damaged ({error})") from None
         weights = model.get_weights()
-        ours, theirs = ([w.shape for w in part] for part in (cls._build(architecture, 0).get_weights(), weights))
-        if ours != theirs:
+        built = cls._build(architecture, 0)
+        ours, theirs = ([w.shape for w in part] for part in (built.get_weights(), weights))
+        shape = getattr(model, "input_shape", None)
+        if ours != theirs or built.input_shape != shape:
             raise ModelFileError(
-                f"{path} holds a network of another shape ({sum(map(np.prod, theirs)):,.0f} weights) than {estimator} "
-                f"makes ({sum(map(np.prod, ours)):,.0f}); give the parameters that it was fitted with"
+                f"{path} holds a network of another shape ({sum(map(np.prod, theirs)):,.0f} weights, input "
+                f"{shape}) than {estimator} makes ({sum(map(np.prod, ours)):,.0f}, {built.input_shape}); "
+                "give the parameters that it was fitted with"
             )
         estimator._set_network(architecture, weights)
         estimator.history_, estimator.n_epochs_, estimator.best_epoch_ = {}, 0, 0

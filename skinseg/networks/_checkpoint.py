@@ -56,9 +56,9 @@ class Progress:
         """The epoch of the largest Jaccard index on the validation images, from 1 on; the last one without them."""
         if not self.history.get("val_jaccard"):
             return self.n_epochs
-        # of equal ones, such as 0 at the beginning, that of the lowest loss
-        order = np.lexsort((-np.array(self.history["val_loss"]), np.array(self.history["val_jaccard"])))
-        return int(order[-1]) + 1
+        # of equal ones, such as 0 at the beginning, that of the lowest loss, and of these the first
+        order = np.lexsort((np.array(self.history["val_loss"]), -np.array(self.history["val_jaccard"])))
+        return int(order[0]) + 1
 
 
 def save_checkpoint(folder: str | os.PathLike[str], progress: Progress, plan: dict[str, Any]) -> None:
@@ -113,25 +113,27 @@ def load_checkpoint(folder: str | os.PathLike[str], plan: dict[str, Any]) -> tup
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             about = json.loads(str(file["description"]))
             parts = {part: [file[f"{part}_{n}"] for n in range(about["counts"][part])] for part in _PARTS}
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        history, theirs, version = about["history"], about["plan"], about["format"]
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError, EOFError) as error:
         raise CheckpointError(
             f"{path}: this is no checkpoint of skinseg, or it is damaged ({error}); delete it"
         ) from None
-    theirs = about["plan"]
+    if version != _FORMAT:
+        raise CheckpointError(f"{path} was written by another version of skinseg; go on with that, or delete it")
     ours = json.loads(json.dumps(plan))  # lists for tuples, as in the file
     if ours["seed"] is None:
         ours["seed"] = theirs["seed"]
     different = [
         f"{key} is {ours.get(key)!r} and was {theirs.get(key)!r}"
-        for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key)
+        for key in sorted(theirs)  # what an older version did not write is not compared
+        if ours.get(key) != theirs[key]
     ]
     if different:
         raise CheckpointError(
             f"{path} is the checkpoint of another training: {'; '.join(different)}. Give another checkpoint_dir, "
             "or the settings and images that it was begun with"
         )
-    return Progress(**parts, history=about["history"]), int(theirs["seed"])
+    return Progress(**parts, history=history), int(theirs["seed"])

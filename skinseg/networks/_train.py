@@ -124,8 +124,10 @@ def rate_at(plan: Plan, done: float, losses: Sequence[float]) -> float:
     if plan.schedule == "plateau":
         best, waited = math.inf, 0
         for loss in losses:
-            waited = 0 if loss < best - _WORSE else waited + 1
-            best = min(best, loss)
+            if loss < best - _WORSE:
+                best, waited = loss, 0
+            else:
+                waited += 1
             if waited >= plan.plateau_patience:
                 peak, waited = peak * plan.plateau_factor, 0
     return peak
@@ -193,8 +195,14 @@ class Trainer:
             If the loss is not finite any more; ``progress`` is that of the last
             epoch that ended well.
         """
+        fresh = _values(self.model.optimizer.variables)
+        try:
+            self._run(progress)
+        finally:
+            _assign(self.model.optimizer.variables, fresh)
+
+    def _run(self, progress: Progress) -> None:
         model, plan = self.model, self.plan
-        fresh = _values(model.optimizer.variables)
         model.set_weights(progress.weights)
         if progress.optimizer:
             _assign(model.optimizer.variables, progress.optimizer)
@@ -208,6 +216,8 @@ class Trainer:
                 began = time.perf_counter()
                 logs = self._learn(progress, average, bar)
                 current = model.get_weights()
+                if not all(np.isfinite(array).all() for array in current):  # the loss is of before the last step
+                    raise self._diverged(progress, f"after the last step of epoch {progress.n_epochs + 1}")
                 if self.validation is not None:
                     model.set_weights(average or current)
                     logs |= self._evaluate(self.validation, progress)
@@ -224,7 +234,6 @@ class Trainer:
                     _tell(self.name, plan, progress, logs)
                 self.calls.on_epoch_end(progress.n_epochs - 1, dict(logs))
         self.calls.on_train_end()
-        _assign(model.optimizer.variables, fresh)
 
     def _out_of_patience(self, progress: Progress) -> bool:
         patience = self.plan.patience
@@ -238,7 +247,7 @@ class Trainer:
         # parts of about equal size: a last batch of one image would spoil the statistics of the normalization
         batches = np.array_split(order, self.n_steps)
         _seed_dropout(model, plan.seed, epoch)
-        model.reset_metrics()
+        means = _Means(model)
         logs: dict[str, float] = {}
         rate = 0.0
         with batch_stream(self.images, batches, plan.input_size, plan.augmentation, (plan.seed, epoch)) as stream:
@@ -251,7 +260,7 @@ class Trainer:
                 rate = rate_at(plan, (epoch + step / self.n_steps) / plan.epochs, losses)
                 model.optimizer.learning_rate = rate
                 self.calls.on_train_batch_begin(step)
-                logs = {key: float(value) for key, value in model.train_on_batch(x, y, return_dict=True).items()}
+                logs = means.add(model.train_on_batch, x, y)
                 if not np.isfinite(logs["loss"]):
                     raise self._diverged(progress, f"at step {step + 1} of epoch {epoch + 1}")
                 _move(average, model, plan.averaging, epoch * self.n_steps + step)
@@ -264,7 +273,7 @@ class Trainer:
     def _evaluate(self, source: SampleSource, progress: Progress) -> dict[str, float]:
         """Measure loss and Jaccard index on images as they are."""
         plan = self.plan
-        self.model.reset_metrics()
+        means = _Means(self.model)
         logs: dict[str, float] = {}
         batches = np.array_split(np.arange(len(source)), math.ceil(len(source) / plan.batch_size))
         with batch_stream(source, batches, plan.input_size, 0.0, (plan.seed,)) as stream:
@@ -272,16 +281,32 @@ class Trainer:
                 if failed:
                     self.on_failed(source, failed)
                 if len(x):
-                    logs = self.model.test_on_batch(x, y, return_dict=True)
+                    logs = means.add(self.model.test_on_batch, x, y)
         if not np.isfinite(logs.get("loss", 0)):
             raise self._diverged(progress, f"on the validation images of epoch {progress.n_epochs + 1}")
-        return {f"val_{key}": float(value) for key, value in logs.items()}
+        return {f"val_{key}": value for key, value in logs.items()}
 
     def _diverged(self, progress: Progress, where: str) -> TrainingDivergedError:
         return TrainingDivergedError(
             f"{self.name}: the loss is not finite any more {where}; the weights are those of epoch "
             f"{progress.best_epoch}. Try a lower learning_rate, or the schedule 'one_cycle'"
         )
+
+
+class _Means:
+    """Means over the images so far; what Keras tells is of the last batch alone, or of all, as its version has it."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, step: Callable[..., Any], x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+        self._model.reset_metrics()
+        self._count += len(x)
+        for key, value in step(x, y, return_dict=True).items():
+            self._sums[key] = self._sums.get(key, 0.0) + len(x) * float(value)
+        return {key: total / self._count for key, total in self._sums.items()}
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:
@@ -323,6 +348,9 @@ def _callback_list(callbacks: Sequence[Any], model: Any, epochs: int, n_steps: i
 
         return keras.callbacks.LambdaCallback(on_epoch_end=on_epoch_end)
 
+    wrong = [item for item in callbacks if isinstance(item, type) or not callable(getattr(item, "set_model", item))]
+    if wrong:
+        raise TypeError(f"callbacks must be instances of keras.callbacks.Callback, or functions; got {wrong}")
     known = [item if isinstance(item, keras.callbacks.Callback) else told(item) for item in callbacks]
     model.stop_training = False
     return keras.callbacks.CallbackList(known, model=model, epochs=epochs, steps=n_steps, verbose=0)
