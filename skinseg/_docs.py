@@ -96,19 +96,21 @@ _BLOCKS = {
             images, give ``X_val`` to ``fit``.
         patience : int or None, default=None
             Stop after so many epochs without a better one on the validation images,
-            at least 1; never if None.
+            at least 1; never if None, or without such images.
         cache : {{"memory"}}, str, path-like, joblib.Memory or None, default=None
             Where the small copies of the images to learn from are kept, so that each
             file is decoded once and not once an epoch: in memory, or in a folder.
         checkpoint_dir : str or path-like, default=None
             Folder in which the state of the training is written after each epoch,
             with its history as a table. ``fit`` with the same settings and images
-            goes on from there; with others it refuses.
+            goes on from there, and does nothing if that training had come to its
+            end; with others it refuses.
         warm_start : bool, default=False
             Whether ``fit`` starts from the weights of the fit before.
         callbacks : list or None, default=None
             Callbacks of Keras, or functions ``f(epoch, logs)``; one that gives True
-            ends the training.
+            ends the training. The learning rate is set by ``schedule`` at each step,
+            whatever a callback sets.
         random_state : int, RandomState instance or None, default=None
             Determines first weights, order, augmentation and dropout.
         threshold : float or None, default=None

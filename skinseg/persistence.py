@@ -53,6 +53,10 @@ _TRUSTED_OTHERS = frozenset({
 })  # fmt: skip
 
 
+# parameters of this machine, or of fitting only
+_NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
+
+
 def _own_types() -> set[str]:
     """Names of the classes of skinseg that a model may hold."""
     modules = (classification, features, pipeline, preprocessing, segmentation)
@@ -71,13 +75,10 @@ def _imblearn_types() -> set[str]:
 
 
 def _for_storage(estimator: Any) -> Any:
-    """Copy a model without what it does not need any more: fitted samplers and the folders of caches."""
+    """Copy a model without what it does not need any more: fitted samplers, callbacks, folders of caches."""
     copy = deepcopy(estimator)
-    caches = [name for name in copy.get_params() if name == "memory" or name.endswith("__memory")]
-    frozen = {name for name, value in copy.get_params().items() if type(value).__name__ == "FrozenEstimator"}
-    caches = [name for name in caches if not any(name.startswith(f"{prefix}__") for prefix in frozen)]
-    copy.set_params(**dict.fromkeys(caches))
     for part in nested_estimators(copy):
+        part.set_params(**dict.fromkeys(_NOT_STORED & part.get_params(deep=False).keys()))
         if isinstance(part, Pipeline):
             part.steps = [(name, clone(item) if hasattr(item, "fit_resample") else item) for name, item in part.steps]
     return copy
@@ -87,8 +88,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
     """Save an estimator, such as a fitted pipeline, to a file.
 
     The file is written in the format of skops: settings and arrays, no code.
-    Fitted samplers are left out (they are for fitting only), and so are the
-    folders of caches. The file appears under its name when it is complete.
+    Fitted samplers are left out (they are for fitting only), and so are
+    callbacks and the folders of caches and checkpoints. The file appears under its name when it is complete.
 
     Parameters
     ----------

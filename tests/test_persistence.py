@@ -17,6 +17,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 import skinseg
+from skinseg.base import SkinsegEstimator
 from skinseg.exceptions import ModelFileError, VersionMismatchWarning
 
 CLASSIFIERS = [
@@ -87,7 +88,7 @@ def test_what_is_no_model_file(tmp_path):
         skinseg.load(tmp_path / "cut")
 
 
-class Stranger(skinseg.base.SkinsegEstimator):
+class Stranger(SkinsegEstimator):
     made = 0
 
     def __init__(self, command="x"):
@@ -129,3 +130,17 @@ def test_version_of_a_file_is_compared(tmp_path, monkeypatch):
         skinseg.load(path)
     with pytest.warns(VersionMismatchWarning):
         joblib.load(tmp_path / "m.joblib")
+
+
+def test_what_is_of_this_machine_or_of_fitting_only_is_not_saved(tmp_path):
+    """Folders as Path, and callbacks, would be classes that are not trusted."""
+    inner = skinseg.UNetSegmenter(
+        32, cache=tmp_path / "c", checkpoint_dir=tmp_path / "d", memory=tmp_path / "m", callbacks=[print]
+    )
+    steps = [("segmenter", FrozenEstimator(inner)), ("featurizer", skinseg.ABCDFeaturizer())]
+    pipe = skinseg.BatchedPipeline(steps, memory=tmp_path)
+    loaded = skinseg.load(skinseg.save(pipe, tmp_path / "pipe.skops"))
+    segmenter = loaded.steps[0][1].estimator
+    assert loaded.memory is None
+    assert [getattr(segmenter, name) for name in ("cache", "checkpoint_dir", "memory", "callbacks")] == [None] * 4
+    assert inner.cache == tmp_path / "c"  # the estimator at hand keeps its own

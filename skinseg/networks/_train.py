@@ -282,7 +282,9 @@ class Trainer:
                     self.on_failed(source, failed)
                 if len(x):
                     logs = means.add(self.model.test_on_batch, x, y)
-        if not np.isfinite(logs.get("loss", 0)):
+        if not logs:
+            raise ValueError(f"{self.name}: none of the {len(source)} validation images could be read")
+        if not np.isfinite(logs["loss"]):
             raise self._diverged(progress, f"on the validation images of epoch {progress.n_epochs + 1}")
         return {f"val_{key}": value for key, value in logs.items()}
 

@@ -191,10 +191,10 @@ class UNetSegmenter(NetworkSegmenter):
     >>> from skinseg import UNetSegmenter
     >>> from skinseg.datasets import make_lesions
     >>> lesions = make_lesions(24, random_state=0)
-    >>> segmenter = UNetSegmenter(32, depth=2, base_filters=8, epochs=12, random_state=0)
-    >>> segmenter = segmenter.fit(lesions.images[:16], lesions.masks[:16])  # doctest: +SKIP
-    >>> segmenter.score(lesions.images[16:], lesions.masks[16:])  # doctest: +SKIP
-    0.7
+    >>> segmenter = UNetSegmenter(32, depth=2, base_filters=8, epochs=20, learning_rate=1e-2, random_state=0)
+    >>> segmenter = segmenter.fit(lesions.images[:16], lesions.masks[:16])
+    >>> bool(segmenter.score(lesions.images[16:], lesions.masks[16:]) > 0.5)
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
