@@ -10,7 +10,21 @@ from skinseg.datasets import make_lesions
 DATA = Path(os.environ.get("SKINSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+# one process runs all of these (--dist loadgroup), for to import Keras and to trace a network takes seconds
+NEEDS_KERAS = (
+    "tests/networks/",
+    "tests/segmentation/test_network",
+    "tests/test_experiments",
+    "UNetSegmenter",
+    "networks.md",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if any(name in item.nodeid for name in NEEDS_KERAS):
+            item.add_marker(pytest.mark.xdist_group("keras"))
     if not (DATA / "isic2017" / "isic2017.csv").exists():
         skip = pytest.mark.skip(reason=f"no real images in {DATA.name} (set SKINSEG_DATA)")
         for item in items:

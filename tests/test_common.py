@@ -14,13 +14,8 @@ INSTANCES = [
 ]
 
 
-def marks_of(instance):
-    """One process runs all that needs Keras, for to import it and to trace a network takes seconds."""
-    return [pytest.mark.xdist_group("keras")] if isinstance(instance, NetworkEstimator) else []
-
-
 CASES = [
-    pytest.param(instance, check, id=f"{name}-{check.__name__}", marks=marks_of(instance))
+    pytest.param(instance, check, id=f"{name}-{check.__name__}")
     for name, instance in INSTANCES
     if not get_tags(instance).input_tags.two_d_array
     for check in image_checks(instance)

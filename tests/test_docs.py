@@ -69,7 +69,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "README.md",
         "docs/features.md",
         "docs/metadata_routing.md",
-        pytest.param("docs/networks.md", marks=pytest.mark.xdist_group("keras")),
+        "docs/networks.md",
         "docs/preprocessing.md",
         "docs/segmentation.md",
     ],
