@@ -115,9 +115,9 @@ def main():
     )
     print(f"{segmenter}: {len(images)} images (fields and crops), {len(held)} fields held out", flush=True)
     segmenter.fit(images, masks, X_val=held, y_val=held_masks)
-    minutes = sum(segmenter.history_["seconds"]) / 60
+    seconds = np.median(segmenter.history_["seconds"])  # a training that was interrupted has longer ones
     print(f"{options.network}: {sum(w.size for w in segmenter.weights_):,} weights, {segmenter.n_epochs_} epochs, best "
-          f"{segmenter.best_epoch_}, {minutes:.1f} min", flush=True)  # fmt: skip
+          f"{segmenter.best_epoch_}, {seconds:.0f} s an epoch", flush=True)  # fmt: skip
     segmenter.set_params(verbose=0, cache=None, checkpoint_dir=None)
     if options.model:
         skinseg.save(segmenter, options.model)
