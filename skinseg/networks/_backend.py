@@ -22,6 +22,8 @@ def import_keras() -> Any:
         If Keras or its backend is not installed; the message names the extra.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets every import with a page of hints
+    if "OMP_NUM_THREADS" in os.environ:  # as in workers of joblib, which share the cores; TensorFlow has its own name
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", os.environ["OMP_NUM_THREADS"])
     try:
         import keras
     except ImportError as error:

@@ -1,5 +1,6 @@
 """The graphs: shapes, numbers of parameters derived by hand, seeds, and what is frozen."""
 
+import os
 import random
 import sys
 from itertools import pairwise
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("keras")
 
 from skinseg.networks import bcdu_net, efficientnet_lite_unet, unet
+from skinseg.networks._backend import import_keras
 
 SMALL = {
     "unet": lambda seed=0, size=16, **kw: unet(size, **{"depth": 2, "base_filters": 4, **kw}, seed=seed),
@@ -197,3 +199,14 @@ def test_without_keras_the_error_names_the_extra(monkeypatch):
     for build in SMALL.values():
         with pytest.raises(ImportError, match=r"pip install 'scikit-skinseg\[deep\]'"):
             build()
+
+
+def test_the_threads_that_joblib_grants_its_workers_are_those_of_tensorflow(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        monkeypatch.setenv(name, "3")  # noted, to be undone
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    import_keras()
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    import_keras()
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "2"  # what the user has set stays
