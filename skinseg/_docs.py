@@ -82,7 +82,8 @@ _BLOCKS = {
             See `skinseg.networks.make_loss`.
         class_weight : dict, "balanced" or None, default=None
             Weights of the pixels of skin (0) and lesion (1) in the cross-entropy,
-            such as ``{{0: 1, 1: 3}}``; from their number if "balanced".
+            such as ``{{0: 1, 1: 3}}``; from their number if "balanced", which reads
+            all masks once more. Other losses do not have them.
         augmentation : float, default=0.5
             Strength of the augmentation, from 0, none, to 1, see
             `skinseg.networks.augment`; from 0.5 on images are turned by any angle.
@@ -103,10 +104,13 @@ _BLOCKS = {
         checkpoint_dir : str or path-like, default=None
             Folder in which the state of the training is written after each epoch,
             with its history as a table. ``fit`` with the same settings and images
-            goes on from there, and does nothing if that training had come to its
-            end; with others it refuses.
+            goes on from there, and does nothing if all epochs are done; with others
+            it refuses. One folder a training: None in a search or a
+            cross-validation, which are many.
         warm_start : bool, default=False
-            Whether ``fit`` starts from the weights of the fit before.
+            Whether ``fit`` starts from the weights of the fit before, such as with
+            fewer ``frozen_blocks`` or another ``input_size``; ``history_`` is that
+            of the last fit alone.
         callbacks : list or None, default=None
             Callbacks of Keras, or functions ``f(epoch, logs)``; one that gives True
             ends the training. The learning rate is set by ``schedule`` at each step,
@@ -122,8 +126,8 @@ _BLOCKS = {
             takes four times as long.""",
     "network_execution": """\
         n_jobs : int, default=None
-            Number of workers of a prediction, as in joblib; the network itself uses
-            all cores.
+            Number of workers of a prediction, as in joblib. The network itself uses
+            all cores in the calling process, and its share of them in a worker.
         verbose : int, default=0
             1 shows progress bars, 2 a line an epoch.
         on_error : {{"raise", "nan"}}, default="raise"

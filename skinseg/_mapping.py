@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import joblib
+import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils.validation import check_memory
 
@@ -26,6 +27,7 @@ __all__ = [
     "label_of",
     "load_or_fail",
     "map_batches",
+    "object_array",
     "opencv_threads",
     "raise_or_list",
     "transform_batch",
@@ -41,15 +43,26 @@ def batches_of(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield items[start : start + size]
 
 
+_bound_lock = threading.Lock()
+_bounds: list[int] = []  # threads before the first of the blocks that are open; one entry a block
+
+
 @contextmanager
 def opencv_threads(n_threads: int) -> Iterator[None]:
-    """Bound OpenCV's own threads, so that parallel workers do not fight for the cores."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(n_threads)
+    """Bound OpenCV's own threads, so that parallel workers do not fight for the cores.
+
+    Blocks of several threads may overlap: the last one that ends sets back what the first one found.
+    """
+    with _bound_lock:
+        _bounds.append(_bounds[0] if _bounds else cv2.getNumThreads())
+        cv2.setNumThreads(n_threads)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        with _bound_lock:
+            before = _bounds.pop()
+            if not _bounds:
+                cv2.setNumThreads(before)
 
 
 def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any]) -> Any:
@@ -334,3 +347,25 @@ class StepCache:
         """Keep a result under a key."""
         if key:
             self._results.put(key, result)
+
+
+def object_array(items: Sequence[Any]) -> np.ndarray:
+    """Put items into a 1-D object array, cell by cell.
+
+    `numpy.array` would stack arrays of equal size into one more dimension and
+    refuse those of different sizes.
+
+    Parameters
+    ----------
+    items : sequence
+        Anything.
+
+    Returns
+    -------
+    ndarray of shape (n_items,), object
+        The items.
+    """
+    result = np.empty(len(items), dtype=object)
+    for index, item in enumerate(items):
+        result[index] = item
+    return result

@@ -11,13 +11,24 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._mapping import StepCache, batches_of, fail, hash_of, label_of, map_batches, raise_or_list, warn_of_empty_masks
+from ._mapping import (
+    StepCache,
+    batches_of,
+    fail,
+    hash_of,
+    label_of,
+    map_batches,
+    object_array,
+    raise_or_list,
+    warn_of_empty_masks,
+)  # fmt: skip
 from ._version import __version__
 from .exceptions import VersionMismatchWarning
 from .images import LesionImage, check_images, check_masks, is_label_sequence, mean_jaccard
@@ -37,28 +48,6 @@ __all__ = [
 _FRACTION = Interval(Real, 0, 1, closed="both")
 # parameters that change how the work is done and not its result: no part of a cache key
 EXECUTION_PARAMETERS = frozenset({"n_jobs", "verbose", "memory", "on_error", "batch_size"})
-
-
-def object_array(items: Sequence[Any]) -> np.ndarray:
-    """Put items into a 1-D object array, cell by cell.
-
-    `numpy.array` would stack arrays of equal size into one more dimension and
-    refuse those of different sizes.
-
-    Parameters
-    ----------
-    items : sequence
-        Anything.
-
-    Returns
-    -------
-    ndarray of shape (n_items,), object
-        The items.
-    """
-    result = np.empty(len(items), dtype=object)
-    for index, item in enumerate(items):
-        result[index] = item
-    return result
 
 
 def nested_estimators(model: Any, stop: type | None = None) -> list[Any]:
@@ -175,11 +164,10 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
         return self
 
     def _check_ready(self) -> None:
-        """Check that the estimator is fitted, or its parameters where there is nothing to fit."""
+        """Check that the estimator is fitted, where there is something to fit, and its parameters."""
         if self.__sklearn_tags__().requires_fit:
             check_is_fitted(self)
-        else:
-            self._validate_params()
+        self._validate_params()
 
     # ------------------------------------------------------------------ the work
 
@@ -209,7 +197,11 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
         results: list[Any] = []
         all_errors: dict[int, str] = {}
         work = self._apply_batch if work is None else work
-        batches = map_batches(work, records, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller)
+        alone = self._one_by_one or effective_n_jobs(self.n_jobs) > 1  # workers share the images out among them
+        size = None if alone else getattr(self, "batch_size", None)
+        batches = map_batches(
+            work, records, batch_size=size, n_jobs=self.n_jobs, verbose=int(self.verbose), desc=caller
+        )
         with closing(batches) as stream:
             for start, batch, part in stream:
                 failed = {

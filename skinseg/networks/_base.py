@@ -23,10 +23,10 @@ from sklearn.utils.validation import check_is_fitted
 from .._mapping import fail, hash_of, label_of, opencv_threads, raise_or_list
 from .._version import __version__
 from ..base import ImageEstimator
-from ..exceptions import CheckpointError, ModelFileError, TrainingDivergedError
+from ..exceptions import CheckpointError, ModelFileError
 from ..images import LesionImage
 from ._backend import import_keras
-from ._checkpoint import Progress, load_checkpoint, save_checkpoint
+from ._checkpoint import Progress, claim_folder, load_checkpoint, save_checkpoint
 from ._losses import LOSSES
 from ._pool import borrowed_model
 from ._stream import SampleSource
@@ -151,26 +151,24 @@ class NetworkEstimator(ImageEstimator):
         about: dict[str, Any] = {}
         resumed = None
         if self.checkpoint_dir is not None:
-            Path(self.checkpoint_dir).mkdir(parents=True, exist_ok=True)  # now, not after the first epoch
             about = self._about(architecture, records, validation)
             resumed = load_checkpoint(self.checkpoint_dir, about)
+            if resumed is None:
+                claim_folder(self.checkpoint_dir, about)
         if resumed is not None:
             seed = resumed[1]
         about["seed"] = seed
         errors: dict[int, str] = {}
-        place = {id(record): index for index, record in enumerate(records)}
-        place_held = {id(record): index for index, record in enumerate(validation or ())}
-        learn, check = self._split(records, validation, seed)
-        source = SampleSource(learn, self.input_size, self.cache)
-        held = SampleSource(check, self.input_size, self.cache) if check else None
+        learn, check = self._split(len(records), validation, seed)
+        checked = records if validation is None else validation
+        source = SampleSource([records[i] for i in learn], self.input_size, self.cache)
+        held = SampleSource([checked[i] for i in check], self.input_size, self.cache) if check else None
 
         def on_failed(where: SampleSource, failed: dict[int, LesionImage]) -> None:
             given = where is held and validation is not None
-            places, caller = (place_held, "fit (X_val)") if given else (place, "fit")
-            texts = {
-                places[id(where.records[index])]: (label_of(record), str(record.error))
-                for index, record in failed.items()
-            }
+            caller = "fit (X_val)" if given else "fit"
+            places = check if where is held else learn
+            texts = {places[index]: (label_of(record), str(record.error)) for index, record in failed.items()}
             listed = raise_or_list(f"{type(self).__name__}.{caller}", self.on_error, texts)
             errors.update({index + len(records) * given: text for index, text in listed.items()})
 
@@ -189,16 +187,19 @@ class NetworkEstimator(ImageEstimator):
                 )
             key = self._model_key("train", architecture, self.optimizer, self.loss, weights)
             with borrowed_model(key, lambda: compile_model(first, self.optimizer, self.loss, weights)) as model:
+                callbacks = self._callbacks()
                 try:
                     Trainer(
-                        model, self._plan(seed), source, held, callbacks=self._callbacks(),
+                        model, self._plan(seed), source, held, callbacks=callbacks,
                         verbose=int(self.verbose), name=type(self).__name__, on_failed=on_failed, on_epoch=on_epoch,
                     ).run(progress)  # fmt: skip
-                except BaseException as error:
+                except BaseException:
                     # stopped by hand or diverged: what was reached; a fit before stays if nothing was
-                    if progress.n_epochs or isinstance(error, TrainingDivergedError):
+                    if progress.n_epochs:
                         self._keep(architecture, progress)
                     raise
+                finally:
+                    self._hand_back(callbacks)
                 self._keep(architecture, progress)
         if self.on_error == "nan":
             self.errors_ = errors
@@ -237,6 +238,9 @@ class NetworkEstimator(ImageEstimator):
             "n_images": [len(part) for part in names], "names": hash_of(names),
             "seed": int(check_random_state(self.random_state).randint(2**31 - 1)) if fixed else None,
         }  # fmt: skip
+        about["files"] = hash_of([[_stamps(record) for record in part] for part in (records, validation or ())])
+        if self.warm_start and hasattr(self, "weights_"):
+            about["start"] = self.weights_hash_
         if self.schedule in ("cosine", "one_cycle"):
             about["epochs"] = int(self.epochs)  # the rate of each step follows from it
         if self.schedule == "plateau":
@@ -245,17 +249,18 @@ class NetworkEstimator(ImageEstimator):
         return about
 
     def _split(
-        self, records: Sequence[LesionImage], validation: Sequence[LesionImage] | None, seed: int
-    ) -> tuple[list[LesionImage], list[LesionImage]]:
+        self, n_records: int, validation: Sequence[LesionImage] | None, seed: int
+    ) -> tuple[list[int], list[int]]:
+        """Positions of the images to learn from, and of those to check with: in X, or in X_val."""
         if validation is not None:
-            return list(records), list(validation)
-        held = int(self.validation_fraction * len(records))
-        order = np.random.default_rng([seed, len(records)]).permutation(len(records))
-        return [records[i] for i in sorted(order[held:])], [records[i] for i in sorted(order[:held])]
+            return list(range(n_records)), list(range(len(validation)))
+        held = int(self.validation_fraction * n_records)
+        order = np.random.default_rng([seed, n_records]).permutation(n_records).tolist()
+        return sorted(order[held:]), sorted(order[:held])
 
     def _weights_to_start(self, architecture: dict[str, Any], model: Any) -> list[np.ndarray]:
         if self.warm_start and hasattr(self, "weights_"):
-            if self.architecture_ != architecture:
+            if [array.shape for array in self.weights_] != [array.shape for array in model.get_weights()]:
                 raise ValueError(
                     f"warm_start=True goes on from the network that is fitted, {self.architecture_}, but the "
                     f"parameters ask for {architecture}; set them back, or fit a new estimator"
@@ -267,6 +272,13 @@ class NetworkEstimator(ImageEstimator):
         """Weights of skin and lesion in the cross-entropy."""
         if self.class_weight is None:
             return 1.0, 1.0
+        if "bce" not in self.loss:
+            warnings.warn(
+                f"class_weight={self.class_weight!r} changes nothing with loss={self.loss!r}, which has no "
+                "cross-entropy; use 'bce', 'bce_dice' or 'bce_jaccard'",
+                UserWarning,
+                stacklevel=4,
+            )
         if isinstance(self.class_weight, dict):
             unknown = set(self.class_weight) - {0, 1}
             values = [self.class_weight.get(key, 1.0) for key in (0, 1)]
@@ -291,6 +303,13 @@ class NetworkEstimator(ImageEstimator):
         """Copy the callbacks flatly: Keras binds them to a model, which parameters must not hold."""
         items = () if self.callbacks is None else self.callbacks
         return [copy.copy(item) if hasattr(item, "set_model") else item for item in items]
+
+    def _hand_back(self, used: Sequence[Any]) -> None:
+        """Give the callbacks of the user what those used have noted, but not the model."""
+        for given, copied in zip(() if self.callbacks is None else self.callbacks, used, strict=True):
+            if given is not copied:
+                state = {key: value for key, value in vars(copied).items() if key not in ("model", "_model")}
+                vars(given).update(state)
 
     # ------------------------------------------------------------------ files of others
 
@@ -333,7 +352,9 @@ class NetworkEstimator(ImageEstimator):
             import onnx  # noqa: F401
             import tf2onnx  # noqa: F401
         except ImportError as error:
-            raise ImportError("to write ONNX files needs onnx and tf2onnx: pip install onnx tf2onnx") from error
+            raise ImportError(
+                "to write ONNX files needs onnx and tf2onnx: pip install 'scikit-skinseg[export]'"
+            ) from error
         size = self.architecture_["input_size"]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of tf2onnx about what TensorFlow and numpy will drop
@@ -394,3 +415,9 @@ class NetworkEstimator(ImageEstimator):
         estimator._set_network(architecture, weights)
         estimator.history_, estimator.n_epochs_, estimator.best_epoch_ = {}, 0, 0
         return estimator
+
+
+def _stamps(record: LesionImage) -> list[Any]:
+    """Name and size of the files of a record; the array of a mask that is none."""
+    mask = record._planes["reference_mask"][0]
+    return [(s.name, s.stat().st_size) if isinstance(s, Path) else s for s in (record.path, mask)]

@@ -15,7 +15,7 @@ import numpy as np
 from .._files import write_file
 from ..exceptions import CheckpointError
 
-__all__ = ["Progress", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Progress", "claim_folder", "load_checkpoint", "save_checkpoint"]
 
 CHECKPOINT = "checkpoint.npz"
 _FORMAT = 1
@@ -123,17 +123,49 @@ def load_checkpoint(folder: str | os.PathLike[str], plan: dict[str, Any]) -> tup
         ) from None
     if version != _FORMAT:
         raise CheckpointError(f"{path} was written by another version of skinseg; go on with that, or delete it")
+    _compare(path, plan, theirs)
+    return Progress(**parts, history=history), int(theirs["seed"])
+
+
+def claim_folder(folder: str | os.PathLike[str], plan: dict[str, Any]) -> None:
+    """Note whose folder it is before the first epoch, so that no other training begins to write into it.
+
+    Parameters
+    ----------
+    folder : path-like
+        Made if it is not there.
+    plan : dict
+        What the training is; a ``seed`` of None fits any.
+
+    Raises
+    ------
+    CheckpointError
+        A ValueError, if it is that of another training.
+    """
+    path = Path(folder) / "training.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            json.dump(plan, file, indent=1)
+        return
+    except FileExistsError:
+        pass
+    try:
+        theirs = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        theirs = {"estimator": "one that is just beginning"}
+    _compare(path, plan, theirs)
+
+
+def _compare(path: Path, plan: dict[str, Any], theirs: dict[str, Any]) -> None:
     ours = json.loads(json.dumps(plan))  # lists for tuples, as in the file
-    if ours["seed"] is None:
-        ours["seed"] = theirs["seed"]
+    # what an older version did not write is not compared, but for where a warm start begins
+    keys = sorted({*theirs, "start"} - ({"seed"} if ours["seed"] is None or theirs.get("seed") is None else set()))
     different = [
-        f"{key} is {ours.get(key)!r} and was {theirs.get(key)!r}"
-        for key in sorted(theirs)  # what an older version did not write is not compared
-        if ours.get(key) != theirs[key]
+        f"{key} is {ours.get(key)!r} and was {theirs.get(key)!r}" for key in keys if ours.get(key) != theirs.get(key)
     ]
     if different:
         raise CheckpointError(
-            f"{path} is the checkpoint of another training: {'; '.join(different)}. Give another checkpoint_dir, "
-            "or the settings and images that it was begun with"
+            f"{path} is of another training: {'; '.join(different)}. Give another checkpoint_dir (none in a search or "
+            "a cross-validation, which are many trainings), or the settings, images and masks that it was begun with"
         )
-    return Progress(**parts, history=history), int(theirs["seed"])

@@ -41,6 +41,7 @@ def efficientnet_lite_unet(
     base_filters: int = 16,
     dropout: float = 0.1,
     frozen_blocks: int = 0,
+    weights: str | None = None,
     seed: int | None = None,
 ) -> Any:
     """Build a U-Net with EfficientNet-Lite0 as its encoder and a light decoder.
@@ -64,6 +65,9 @@ def efficientnet_lite_unet(
         statistics, from the first on and with the stem, 0 to 16. The first ones
         have the largest maps: to freeze 3 takes a third off the time of
         training.
+    weights : {"imagenet"} or None, default=None
+        What the encoder has: weights from ImageNet, see `imagenet_weights`, or
+        chance.
     seed : int, default=None
         Of the first weights and of the dropout; random if None.
 
@@ -114,7 +118,17 @@ def efficientnet_lite_unet(
         x = b.concatenate([x, skip])
         x = b.conv(x, factor * base_filters, 1, name=f"join{level}")
         x = b.conv(x, factor * base_filters, 3, name=f"decode{level}")
-    return b.finish(inputs, x, enlarge=True, name="efficientnet_lite_unet")
+    model = b.finish(inputs, x, enlarge=True, name="efficientnet_lite_unet")
+    if weights == "imagenet":
+        model.set_weights(with_imagenet(model))
+    return model
+
+
+def with_imagenet(model: Any) -> list[np.ndarray]:
+    """Weights of an `efficientnet_lite_unet`, those of its encoder from ImageNet."""
+    known = imagenet_weights()
+    names = [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.weights]
+    return [known.get(name, start) for name, start in zip(names, model.get_weights(), strict=True)]
 
 
 def _block(b: Builder, x: Tensor, kernel: int, stride: int, expansion: int, filters: int, name: str) -> Tensor:

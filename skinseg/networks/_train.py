@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -200,6 +201,7 @@ class Trainer:
             self._run(progress)
         finally:
             _assign(self.model.optimizer.variables, fresh)
+            self.calls.on_train_end()  # also after an error: callbacks close their files
 
     def _run(self, progress: Progress) -> None:
         model, plan = self.model, self.plan
@@ -233,7 +235,6 @@ class Trainer:
                 if self.verbose > 1:
                     _tell(self.name, plan, progress, logs)
                 self.calls.on_epoch_end(progress.n_epochs - 1, dict(logs))
-        self.calls.on_train_end()
 
     def _out_of_patience(self, progress: Progress) -> bool:
         patience = self.plan.patience
@@ -289,9 +290,10 @@ class Trainer:
         return {f"val_{key}": value for key, value in logs.items()}
 
     def _diverged(self, progress: Progress, where: str) -> TrainingDivergedError:
+        kept = f"the weights are those of epoch {progress.best_epoch}" if progress.n_epochs else "no epoch ended well"
         return TrainingDivergedError(
-            f"{self.name}: the loss is not finite any more {where}; the weights are those of epoch "
-            f"{progress.best_epoch}. Try a lower learning_rate, or the schedule 'one_cycle'"
+            f"{self.name}: the loss is not finite any more {where}; {kept}. Try a lower learning_rate, or the schedule "
+            "'one_cycle'"
         )
 
 
@@ -312,9 +314,10 @@ class _Means:
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:
-    tensor = import_keras().ops.convert_to_tensor
-    # not by convert_to_numpy, which asks for copies in a form that numpy 2 warns of
-    return [np.asarray(tensor(variable)).copy() for variable in variables]
+    convert = import_keras().ops.convert_to_numpy
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of numpy 2, about how Keras copies its variables
+        return [np.array(convert(variable)) for variable in variables]
 
 
 def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:

@@ -15,8 +15,9 @@ from .._mapping import StepCache, batches_of, fail, hash_of
 from ..base import BaseSegmenter
 from ..images import LesionImage
 from ..masks import expected_jaccard, jaccard_cut
-from ..networks import NetworkEstimator, bcdu_net, efficientnet_lite_unet, imagenet_weights, letterbox, unet
+from ..networks import NetworkEstimator, bcdu_net, efficientnet_lite_unet, letterbox, unet
 from ..networks._augment import letterbox_place, letterbox_shape
+from ..networks._efficientnet import with_imagenet
 from ..networks._graphs import NORMALIZATIONS
 
 __all__ = ["BCDUNetSegmenter", "EfficientUNetSegmenter", "NetworkSegmenter", "UNetSegmenter"]
@@ -132,19 +133,22 @@ class NetworkSegmenter(NetworkEstimator, BaseSegmenter):
                 continue
             try:
                 key = cache.key(record)
-                results[index] = record.load()
                 kept = cache.get(key)
                 if kept is None:
+                    results[index] = record.load()
                     waiting.append((index, key, letterbox(results[index].image, self.architecture_["input_size"])))
                 else:
-                    results[index] = self._finish(results[index], kept)
+                    results[index] = self._finish(record, kept)
             except Exception as error:  # one bad image must not take the batch with it
                 results[index] = fail(record, error)
         for part in batches_of(waiting, self.batch_size):
             maps = self._maps([square for *_, square in part], [results[index].shape for index, *_ in part])
             for (index, key, _), found in zip(part, maps, strict=True):
-                cache.put(key, found)
-                results[index] = self._finish(results[index], found)
+                try:
+                    cache.put(key, found)
+                    results[index] = self._finish(results[index], found)
+                except Exception as error:  # such as a full disk
+                    results[index] = fail(records[index], error)
         return results
 
 
@@ -584,8 +588,4 @@ class EfficientUNetSegmenter(NetworkSegmenter):
         return efficientnet_lite_unet(**architecture, seed=seed)
 
     def _first_weights(self, model: Any) -> list[np.ndarray]:
-        if self.weights is None:
-            return super()._first_weights(model)
-        known = imagenet_weights()
-        names = [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.weights]
-        return [known.get(name, start) for name, start in zip(names, model.get_weights(), strict=True)]
+        return super()._first_weights(model) if self.weights is None else with_imagenet(model)

@@ -239,7 +239,7 @@ def test_onnx_files_agree(fitted, data, tmp_path):
 
 def test_onnx_needs_its_packages(fitted, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with pytest.raises(ImportError, match="pip install onnx tf2onnx"):
+    with pytest.raises(ImportError, match=r"pip install .scikit-skinseg\[export\]"):
         fitted.export(tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -432,7 +432,7 @@ def test_checkpoints_of_other_trainings_are_refused(data, tmp_path):
 def test_images_of_another_fold_are_another_training(data, tmp_path):
     """Arrays have no names: a checkpoint of the one half must not stand for a training on the other."""
     tiny(checkpoint_dir=tmp_path).fit(data.images[:6], data.masks[:6])
-    with pytest.raises(CheckpointError, match="another training: names is "):
+    with pytest.raises(CheckpointError, match=r"another training: .*names is "):
         tiny(checkpoint_dir=tmp_path).fit(data.images[6:], data.masks[6:])
 
 
