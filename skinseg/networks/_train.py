@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -314,10 +313,9 @@ class _Means:
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:
-    convert = import_keras().ops.convert_to_numpy
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of numpy 2, about how Keras copies its variables
-        return [np.array(convert(variable)) for variable in variables]
+    ops = import_keras().ops
+    # not by convert_to_numpy, which asks for copies in a form that numpy 2 warns of
+    return [np.asarray(ops.stop_gradient(ops.convert_to_tensor(variable))).copy() for variable in variables]
 
 
 def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
