@@ -28,7 +28,7 @@ from ._mapping import (
     object_array,
     raise_or_list,
     warn_of_empty_masks,
-)  # fmt: skip
+)
 from ._version import __version__
 from .exceptions import VersionMismatchWarning
 from .images import LesionImage, check_images, check_masks, is_label_sequence, mean_jaccard

@@ -63,8 +63,7 @@ def efficientnet_lite_unet(
     frozen_blocks : int, default=0
         How many of the 16 blocks of the encoder keep their weights and
         statistics, from the first on and with the stem, 0 to 16. The first ones
-        have the largest maps: to freeze 3 takes a third off the time of
-        training.
+        have the largest maps, and cost the most to train.
     weights : {"imagenet"} or None, default=None
         What the encoder has: weights from ImageNet, see `imagenet_weights`, or
         chance.

