@@ -11,7 +11,7 @@ import numpy as np
 
 from .exceptions import ImageReadError
 from .geometry import Geometry
-from .masks import as_mask, resize_mask
+from .masks import ScaledMap, as_mask, resize_mask
 from .reading import read_header, read_image, read_mask
 from .resampling import resize_image
 
@@ -85,7 +85,7 @@ class LesionImage:
     pixel_size: float | None
     _geometry: Geometry | None
     _image: np.ndarray | Path
-    _planes: dict[str, tuple[np.ndarray | Path, bool]]
+    _planes: dict[str, tuple[np.ndarray | Path | ScaledMap, bool]]
     _stamp: tuple[str, int, int] | None
 
     def __init__(
@@ -207,6 +207,8 @@ class LesionImage:
 
     def _read_plane(self, plane: str) -> tuple[np.ndarray, bool]:
         source, in_origin = self._planes[plane]
+        if isinstance(source, ScaledMap):
+            return _read_only(source.full()), in_origin
         if not isinstance(source, Path):
             return source, in_origin
         values = read_mask(source)
@@ -261,9 +263,14 @@ class LesionImage:
             "give a mask of the size of the image as it was read"
         )
 
-    def _check_plane(self, plane: str, value: np.ndarray | str | os.PathLike[str]) -> tuple[np.ndarray | Path, bool]:
+    def _check_plane(
+        self, plane: str, value: np.ndarray | str | os.PathLike[str] | ScaledMap
+    ) -> tuple[np.ndarray | Path | ScaledMap, bool]:
         if isinstance(value, (str, os.PathLike)):
             return Path(value), True
+        if isinstance(value, ScaledMap):
+            values = as_mask(value.values, allow_float=plane in _SOFT_PLANES)
+            return ScaledMap(values, value.shape), self._in_origin(plane, value.shape)
         values = _read_only(as_mask(value, allow_float=plane in _SOFT_PLANES))
         if plane == "probability" and values.dtype == bool:
             values = _read_only(values.astype(np.float32))
@@ -378,7 +385,7 @@ class LesionImage:
         for plane, (source, in_origin) in self._planes.items():
             # planes of the origin are mapped when they are read: many, such as reference masks, never are
             keep = in_origin or isinstance(source, Path)
-            planes[plane] = (source, in_origin) if keep else (_read_only(change(source)), False)
+            planes[plane] = (source, in_origin) if keep else (_read_only(change(self._read_plane(plane)[0])), False)
         return self._copy(_image=_read_only(image), _geometry=geometry, _stamp=None, _planes=planes)
 
     # ------------------------------------------------------------------ identity and transport
@@ -432,7 +439,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _absolute(source: np.ndarray | Path) -> np.ndarray | Path:
+def _absolute(source: np.ndarray | Path | ScaledMap) -> np.ndarray | Path | ScaledMap:
     return source.absolute() if isinstance(source, Path) else source
 
 

@@ -32,7 +32,7 @@ from ._mapping import (
 from ._version import __version__
 from .exceptions import VersionMismatchWarning
 from .images import LesionImage, check_images, check_masks, is_label_sequence, mean_jaccard
-from .masks import COMPONENT_CHOICES, FALLBACK_CHOICES, clean_mask, resize_mask
+from .masks import COMPONENT_CHOICES, FALLBACK_CHOICES, ScaledMap, clean_mask, resize_mask
 
 __all__ = [
     "EXECUTION_PARAMETERS",
@@ -386,7 +386,7 @@ class BaseSegmenter(_ImageOutput, ImageEstimator):
         field = record.field if field is None else field
         raw, probability = found, None
         if raw.dtype != bool:
-            probability = resize_mask(raw.astype(np.float32), record.shape)
+            probability = ScaledMap(raw.astype(np.float32, copy=False), record.shape)
             raw = raw >= self._cut(raw)
         if field is not None:
             field = resize_mask(field, raw.shape)

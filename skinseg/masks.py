@@ -14,6 +14,7 @@ from .resampling import resize_image
 
 __all__ = [
     "OverlapCounts",
+    "ScaledMap",
     "as_mask",
     "clean_mask",
     "expected_jaccard",
@@ -112,6 +113,25 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if mask.dtype == bool:
         return resize_image(mask.view(np.uint8) * np.uint8(255), shape) > 127
     return resize_image(mask.astype(np.float32, copy=False), shape)
+
+
+class ScaledMap(NamedTuple):
+    """A map kept at the size at which it was made; it is resized when it is read, which for most never happens.
+
+    Parameters
+    ----------
+    values : ndarray of shape (h, w), floating
+        The map, in [0, 1].
+    shape : tuple of (int, int)
+        Height and width that it stands for.
+    """
+
+    values: np.ndarray
+    shape: tuple[int, int]
+
+    def full(self) -> np.ndarray:
+        """Give the map at its full size, float32."""
+        return resize_mask(self.values, self.shape)
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:

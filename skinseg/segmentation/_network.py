@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -11,34 +10,22 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._docs import fill_doc
-from .._mapping import StepCache, batches_of, fail, hash_of
-from ..base import BaseSegmenter
-from ..images import LesionImage
-from ..masks import expected_jaccard, jaccard_cut
-from ..networks import NetworkEstimator, bcdu_net, efficientnet_lite_unet, letterbox, unet
-from ..networks._augment import letterbox_place, letterbox_shape
+from .._mapping import hash_of
+from ..networks import NetworkEstimator, bcdu_net, efficientnet_lite_unet, unet
 from ..networks._efficientnet import with_imagenet
 from ..networks._graphs import NORMALIZATIONS
+from ._letterboxed import UNTOUCHED, LetterboxedSegmenter
 
 __all__ = ["BCDUNetSegmenter", "EfficientUNetSegmenter", "NetworkSegmenter", "UNetSegmenter"]
 
-_CUTS = 0.2, 0.5  # within which the cut of an image is chosen
-_UNTOUCHED = dict.fromkeys(("opening", "closing", "margin", "smoothing", "min_area"), "0.0")
-_FLIPS = ((), (0,), (1,), (0, 1))  # axes of an image
 
-
-class NetworkSegmenter(NetworkEstimator, BaseSegmenter):
-    """Base of segmenters that hold a network."""
+class NetworkSegmenter(NetworkEstimator, LetterboxedSegmenter):
+    """Base of segmenters that hold a network of Keras."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **BaseSegmenter._parameter_constraints,
+        **LetterboxedSegmenter._parameter_constraints,
         **NetworkEstimator._parameter_constraints,
-        "threshold": [Interval(Real, 0, 1, closed="neither"), None],
-        "test_time_augmentation": ["boolean"],
     }
-    _gives_probabilities = True
-    threshold: float | None
-    test_time_augmentation: bool
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -94,65 +81,12 @@ class NetworkSegmenter(NetworkEstimator, BaseSegmenter):
             settings += [getattr(self, name) for name in (*self._POST_PROCESSING, "threshold")]
         return hash_of(self._network_key(), *settings)
 
-    def _cut(self, probability: np.ndarray) -> float:
-        if self.threshold is not None:
-            return self.threshold
-        return float(np.clip(jaccard_cut(probability)[0], *_CUTS))
-
-    def _confidence(self, found: np.ndarray, mask: np.ndarray) -> float | None:
-        return expected_jaccard(found, mask)
-
-    def _segment(self, record: LesionImage) -> np.ndarray:
-        return self._maps([letterbox(record.image, self.architecture_["input_size"])], [record.shape])[0]
-
-    def _maps(self, squares: Sequence[np.ndarray], shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-        """Probabilities of letterboxed images, without what is beside the images."""
-        size = self.architecture_["input_size"]
-        batch = np.stack(squares).astype(np.float32)
-        places = []
-        for shape in shapes:
-            height, width = letterbox_shape(shape, size)
-            top, left = letterbox_place((height, width), size)
-            places.append((slice(top, top + height), slice(left, left + width)))
-        flips = _FLIPS if self.test_time_augmentation else _FLIPS[:1]
-        maps = [np.zeros(batch[n, rows, columns, 0].shape, np.float32) for n, (rows, columns) in enumerate(places)]
-        for axes in flips:
-            turned = batch.copy()
-            for square, place in zip(turned, places, strict=True):  # not the square, where the image may be off center
-                square[place] = np.flip(square[place], axes)
-            for total, answer, place in zip(maps, self._run_network(turned), places, strict=True):
-                total += np.flip(answer[place][..., 0], axes) / np.float32(len(flips))
-        return maps
-
-    def _apply_batch(self, records: Sequence[LesionImage]) -> list[Any]:
-        cache = StepCache(self.memory, self._result_key)
-        results: list[Any] = list(records)
-        waiting: list[tuple[int, str, np.ndarray]] = []
-        for index, record in enumerate(records):
-            if record.error is not None:
-                continue
-            try:
-                key = cache.key(record)
-                kept = cache.get(key)
-                if kept is None:
-                    results[index] = record.load()
-                    waiting.append((index, key, letterbox(results[index].image, self.architecture_["input_size"])))
-                else:
-                    results[index] = self._finish(record, kept)
-            except Exception as error:  # one bad image must not take the batch with it
-                results[index] = fail(record, error)
-        for part in batches_of(waiting, self.batch_size):
-            maps = self._maps([square for *_, square in part], [results[index].shape for index, *_ in part])
-            for (index, key, _), found in zip(part, maps, strict=True):
-                try:
-                    cache.put(key, found)
-                    results[index] = self._finish(results[index], found)
-                except Exception as error:  # such as a full disk
-                    results[index] = fail(records[index], error)
-        return results
+    def _side(self) -> int:
+        side: int = self.architecture_["input_size"]
+        return side
 
 
-@fill_doc(input_size=256, input_multiple="of 2 ** depth", **_UNTOUCHED)
+@fill_doc(input_size=256, input_multiple="of 2 ** depth", **UNTOUCHED)
 class UNetSegmenter(NetworkSegmenter):
     """Outline the lesion by a U-Net.
 
@@ -299,7 +233,7 @@ class UNetSegmenter(NetworkSegmenter):
         return unet(**architecture, seed=seed)
 
 
-@fill_doc(input_size=256, input_multiple="of 8", **_UNTOUCHED)
+@fill_doc(input_size=256, input_multiple="of 8", **UNTOUCHED)
 class BCDUNetSegmenter(NetworkSegmenter):
     """Outline the lesion by a BCDU-Net: a U-Net with ConvLSTMs that join the ways down and up.
 
@@ -442,7 +376,7 @@ class BCDUNetSegmenter(NetworkSegmenter):
         return bcdu_net(**architecture, seed=seed)
 
 
-@fill_doc(input_size=224, input_multiple="of 32", **_UNTOUCHED)
+@fill_doc(input_size=224, input_multiple="of 32", **UNTOUCHED)
 class EfficientUNetSegmenter(NetworkSegmenter):
     """Outline the lesion by a U-Net whose encoder is EfficientNet-Lite0, which may come trained on ImageNet.
 
