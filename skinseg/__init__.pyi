@@ -40,6 +40,7 @@ from .segmentation import EfficientUNetSegmenter as EfficientUNetSegmenter
 from .segmentation import EnsembleSegmenter as EnsembleSegmenter
 from .segmentation import GrabCutSegmenter as GrabCutSegmenter
 from .segmentation import KMeansSegmenter as KMeansSegmenter
+from .segmentation import PretrainedSegmenter as PretrainedSegmenter
 from .segmentation import ReferenceSegmenter as ReferenceSegmenter
 from .segmentation import SaliencySegmenter as SaliencySegmenter
 from .segmentation import SuperpixelSegmenter as SuperpixelSegmenter

@@ -37,8 +37,8 @@ __all__ = [
 _LISTED_NAMES = 10
 
 
-def batches_of(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Cut a sequence into batches of at most ``size``."""
+def batches_of(items: Any, size: int) -> Iterator[Any]:
+    """Cut a sequence, or an array, into batches of at most ``size``."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 

@@ -22,6 +22,7 @@ __all__ = ["main"]
 
 NOTICE = "Research software, no medical device: no result is a diagnosis."
 _SEGMENTERS = {
+    "pretrained": "PretrainedSegmenter",
     "threshold": "ThresholdSegmenter",
     "kmeans": "KMeansSegmenter",
     "chan-vese": "ChanVeseSegmenter",
@@ -67,18 +68,15 @@ _jobs = click.option("-j", "--jobs", type=int, default=None, metavar="N", help="
 _quiet = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 _images = click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 _segmenter = click.option(
-    "--segmenter", default="threshold", show_default=True, metavar="NAME|FILE",
+    "--segmenter", default="pretrained", show_default=True, metavar="NAME|FILE",
     help=f"What outlines the lesions: {', '.join(_SEGMENTERS)}, or a model file saved by skinseg.",
 )  # fmt: skip
 
 
 def _make_segmenter(name: str, *, learns: bool = False) -> Any:
-    from sklearn.frozen import FrozenEstimator
     from sklearn.utils import get_tags
 
     import skinseg
-    from skinseg.base import nested_estimators
-    from skinseg.pipeline import outlining_part
 
     if name in _SEGMENTERS:
         segmenter = getattr(skinseg, _SEGMENTERS[name])()
@@ -94,6 +92,11 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
         raise click.BadParameter(
             f"{name!r} is neither a segmenter ({known}) nor a model file", param_hint="--segmenter"
         )
+    from sklearn.frozen import FrozenEstimator
+
+    from .base import nested_estimators
+    from .pipeline import outlining_part
+
     model = outlining_part(skinseg.load(name))
     if not (hasattr(model, "transform") and hasattr(model, "predict")):
         raise click.BadParameter(f"{name} holds no segmenter but a {type(model).__name__}", param_hint="--segmenter")
@@ -103,26 +106,30 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
     return FrozenEstimator(model)  # it is fitted, and stays as it was saved
 
 
-def _check_out(path: Path, suffixes: tuple[str, ...]) -> Path:
+def _check_out(path: Path, suffixes: tuple[str, ...], option: str = "--out") -> Path:
     """Refuse what cannot be written before hours of work, and not after."""
     if suffixes and path.suffix.lower() not in suffixes:
-        raise click.BadParameter(f"{path} must end in {' or '.join(suffixes)}", param_hint="--out")
+        raise click.BadParameter(f"{path} must end in {' or '.join(suffixes)}", param_hint=option)
     if path.is_dir() or not path.parent.is_dir():
         problem = "is a folder" if path.is_dir() else "lies in a folder that does not exist; make it first"
-        raise click.BadParameter(f"{path} {problem}", param_hint="--out")
+        raise click.BadParameter(f"{path} {problem}", param_hint=option)
     return path
+
+
+def _count(n_images: int) -> str:
+    return f"{n_images} image{'s' if n_images > 1 else ''}"
 
 
 def _finish(table: pd.DataFrame, what: str) -> None:
     """List what failed at the end; exit code 1 if anything did."""
-    from .bulk import NO_LESION
+    from .outlining import NO_LESION
 
     empty = table[table["error"] == NO_LESION]
     failed = table[(table["error"] != "") & (table["error"] != NO_LESION)]
     click.echo(f"{len(table) - len(failed)} of {len(table)} images {what}")
     for rows, title in ((empty, "no lesion found in"), (failed, "failed:")):
         if len(rows):
-            click.echo(f"{title} {len(rows)} image{'s' if len(rows) > 1 else ''}", err=True)
+            click.echo(f"{title} {_count(len(rows))}", err=True)
             for image, text in zip(rows["image"], rows["error"], strict=True):
                 click.echo(f"  {image}" + ("" if text == NO_LESION else f": {text}"), err=True)
     click.echo(NOTICE, err=True)
@@ -134,23 +141,39 @@ def _finish(table: pd.DataFrame, what: str) -> None:
     "segment",
     "skinseg segment photos/ --out masks/",
     "skinseg segment 'archive/**/*.jpg' --out masks/ --jobs 2",
+    "skinseg segment photos/ --out masks/ --table outlines.csv     (with the confidence of each outline)",
     "skinseg segment a.jpg b.png --out masks/ --segmenter my_unet.skops",
 )
 @_images
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the masks.")
+@click.option(
+    "--table", type=click.Path(path_type=Path), metavar="FILE",
+    help="Table to write besides, .csv, .tsv or .parquet: image, mask, confidence of the outline, error.",
+)  # fmt: skip
 @_segmenter
 @_jobs
 @_quiet
-def segment(images: tuple[str, ...], out: Path, segmenter: str, jobs: int | None, quiet: bool) -> None:
+def segment(
+    images: tuple[str, ...], out: Path, table: Path | None, segmenter: str, jobs: int | None, quiet: bool
+) -> None:
     """Outline the lesions of IMAGES (files, folders or patterns).
 
     Masks are written as <stem>_segmentation.png, 8-bit, 0 and 255, at the size
     of the image: the form of the ISIC challenges.
     """
-    from .bulk import find_images, segment_files
+    from .outlining import DOUBTFUL, find_images, segment_files, write_table
 
-    table = segment_files(find_images(images), out, _make_segmenter(segmenter), n_jobs=jobs, verbose=not quiet)
-    _finish(table, f"segmented into {out}")
+    if table is not None:
+        _check_out(table, (".csv", ".tsv", ".parquet"), "--table")
+    found = segment_files(find_images(images), out, _make_segmenter(segmenter), n_jobs=jobs, verbose=not quiet)
+    if table is not None:
+        write_table(found, table)
+    doubtful = found[(found["confidence"] < DOUBTFUL) & (found["error"] == "")]
+    if len(doubtful):
+        click.echo(f"worth a look, with a confidence below {DOUBTFUL}: {_count(len(doubtful))}", err=True)
+        for image, confidence in zip(doubtful["image"], doubtful["confidence"], strict=True):
+            click.echo(f"  {image}: {confidence:.2f}", err=True)
+    _finish(found, f"segmented into {out}")
 
 
 @_command(
@@ -175,7 +198,8 @@ def features(
 
     The table has one row an image: image, the features, error.
     """
-    from .bulk import find_images, find_masks, measure_files, write_table
+    from .bulk import measure_files
+    from .outlining import find_images, find_masks, write_table
 
     _check_out(out, (".csv", ".tsv", ".parquet"))
     files = find_images(images)
@@ -286,8 +310,9 @@ def predict(
     """
     import skinseg
 
-    from .bulk import find_images, predict_files, rows_for, write_table
+    from .bulk import predict_files, rows_for
     from .datasets import load_lesion_table
+    from .outlining import find_images, write_table
 
     _check_out(out, (".csv", ".tsv", ".parquet"))
     if not Path(model).is_file():

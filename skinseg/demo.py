@@ -13,12 +13,13 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from ._files import write_file
-from .bulk import measure_files, predict_files, segment_files, write_table
+from .bulk import measure_files, predict_files
 from .datasets import make_lesions
 from .evaluation import bootstrap_interval
 from .inspection import contact_sheet
 from .metrics import jaccard_score
-from .segmentation import ThresholdSegmenter
+from .outlining import segment_files, write_table
+from .segmentation import PretrainedSegmenter
 from .training import train_from_table
 
 __all__ = ["run_demo"]
@@ -68,7 +69,7 @@ def run_demo(
     echo(f"{n_samples} synthetic images ({data.target.sum()} melanomas) in {out / 'images'}")
     echo(f"table in {out / 'lesions.csv'}")
 
-    segmented = segment_files(files, out / "masks", ThresholdSegmenter(), n_jobs=n_jobs, verbose=verbose)
+    segmented = segment_files(files, out / "masks", PretrainedSegmenter(), n_jobs=n_jobs, verbose=verbose)
     masks = [Path(mask) for mask in segmented["mask"]]
     scores = jaccard_score(data.masks, masks, average=None)
     echo(f"outlines in {out / 'masks'}: Jaccard index {bootstrap_interval(np.mean, scores, random_state=random_state)}")
@@ -82,7 +83,7 @@ def run_demo(
     echo(f"ABCD features in {out / 'features.csv'}")
 
     model = train_from_table(
-        out / "lesions.csv", out / "model.skops", segmenter=ThresholdSegmenter(), target_column="melanoma",
+        out / "lesions.csv", out / "model.skops", segmenter=PretrainedSegmenter(), target_column="melanoma",
         where={"split": "training"}, seed=random_state, jobs=n_jobs, quiet=verbose < 1, echo=echo,
     )  # fmt: skip
     test = [file for file, part in zip(files, split, strict=True) if part == "test"]

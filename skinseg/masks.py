@@ -111,7 +111,8 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if mask.shape == tuple(shape):
         return mask
     if mask.dtype == bool:
-        return resize_image(mask.view(np.uint8) * np.uint8(255), shape) > 127
+        levels = resize_image(mask.view(np.uint8) * np.uint8(255), shape)
+        return np.greater(levels, 127, out=levels.view(bool))  # in place: masks of photos have millions of pixels
     return resize_image(mask.astype(np.float32, copy=False), shape)
 
 
@@ -130,7 +131,13 @@ class ScaledMap(NamedTuple):
     shape: tuple[int, int]
 
     def full(self) -> np.ndarray:
-        """Give the map at its full size, float32."""
+        """Give the map at its full size.
+
+        Returns
+        -------
+        ndarray of that shape, float32
+            The map.
+        """
         return resize_mask(self.values, self.shape)
 
 

@@ -28,7 +28,7 @@ from .clinical import image_and_reference_columns, image_columns, make_clinical_
 from .features import ABCDFeaturizer
 from .images import LesionImage, check_images, check_masks, mean_jaccard
 from .preprocessing import ImageResizer
-from .segmentation import ThresholdSegmenter
+from .segmentation import PretrainedSegmenter
 
 __all__ = ["BatchedPipeline", "make_lesion_pipeline", "outlining_part"]
 
@@ -449,7 +449,7 @@ def make_lesion_pipeline(
     ----------
     segmenter : segmenter, default=None
         Outlines the lesions; a network that is trained already goes in as
-        ``FrozenEstimator(network)``. `ThresholdSegmenter()` if None.
+        ``FrozenEstimator(network)``. `PretrainedSegmenter()` if None.
     classifier : classifier, default=None
         Any scikit-learn classifier; ``LogisticRegression(max_iter=1000)`` if
         None.
@@ -502,7 +502,7 @@ def make_lesion_pipeline(
             ("resizer", ImageResizer(max_side)),
             ("hair", "passthrough"),
             ("color", "passthrough"),
-            ("segmenter", ThresholdSegmenter() if segmenter is None else segmenter),
+            ("segmenter", PretrainedSegmenter() if segmenter is None else segmenter),
             ("featurizer", ABCDFeaturizer() if featurizer is None else featurizer),
         ],
         batch_size=batch_size,

@@ -20,12 +20,13 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedGroupKFold, cross_val_predict
 from sklearn.utils import Bunch, get_tags
 
-from .bulk import lesion_parts, split_readable
+from .bulk import lesion_parts
 from .datasets import load_lesion_table
 from .evaluation import bootstrap_interval, threshold_at_sensitivity
 from .exceptions import EmptyMaskWarning, InvalidImagesError
 from .images import LesionImage, check_images, check_masks
 from .metrics import jaccard_score
+from .outlining import split_readable
 from .persistence import save
 from .pipeline import BatchedPipeline, make_lesion_pipeline
 

@@ -41,6 +41,7 @@ def test_the_estimators_are_found():
         "IlluminationCorrector",
         "ImageResizer",
         "KMeansSegmenter",
+        "PretrainedSegmenter",
         "ReferenceSegmenter",
         "SaliencySegmenter",
         "SuperpixelSegmenter",

@@ -1,15 +1,21 @@
+import hashlib
+import importlib
 import importlib.util
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from skinseg.datasets import make_lesions
+from skinseg.metrics import jaccard_score
+from skinseg.networks import PackagedNetwork, efficientnet_lite_unet, run_packaged
 
 pytest.importorskip("keras")
 
@@ -41,7 +47,7 @@ def challenge(tmp_path_factory):
 def rows_of(text, first):
     """Cells of the table that begins with a heading."""
     lines = text[text.index(f"| {first} |") :].splitlines()
-    ended = next(i for i, line in enumerate(lines) if not line.startswith("|"))
+    ended = next((i for i, line in enumerate(lines) if not line.startswith("|")), len(lines))
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:ended]]
 
 
@@ -128,3 +134,185 @@ def test_missing_masks_are_named(recipe, tmp_path):
     (folder / "ISIC_0000001.jpg").touch()
     with pytest.raises(SystemExit, match=r"1 of 1 images have no mask: ISIC_0000001\.jpg"):
         recipe.find_pairs(tmp_path)
+
+
+# ---------------------------------------------------------------------- the network that comes with the package
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A table as that of ISIC 2017: 40 drawn lesions for training, of which 4 are held out, and 12 for validation."""
+    folder = tmp_path_factory.mktemp("drawn")
+    lesions = make_lesions(52, random_state=0, min_side=72, max_side=96, melanoma_fraction=0.3)
+    for index, (image, mask) in enumerate(zip(lesions.images, lesions.masks, strict=True)):
+        cv2.imwrite(str(folder / f"a{index:02d}.png"), image[..., ::-1])
+        cv2.imwrite(str(folder / f"a{index:02d}_segmentation.png"), mask.astype(np.uint8) * 255)
+    names = [f"a{index:02d}" for index in range(52)]
+    pd.DataFrame(
+        {
+            "image": [f"{name}.png" for name in names],
+            "mask": [f"{name}_segmentation.png" for name in names],
+            "crop": pd.NA,
+            "crop_mask": pd.NA,
+            "group": names,
+            "split": ["training"] * 40 + ["validation"] * 12,
+            "melanoma": lesions.target,
+            "seborrheic_keratosis": 0,
+            "sex": ["male", "female", "unknown", "male"] * 13,
+        }
+    ).to_csv(folder / "table.csv", index=False)
+    return folder
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Import a script, which may import its neighbors."""
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module
+
+
+def start_of(cell):
+    """The number that a cell begins with."""
+    return float(cell.split()[0])
+
+
+def test_scores_of_the_packaged_network(drawn, tmp_path):
+    """What is printed is what the masks say that were written."""
+    out, sheet, masks = tmp_path / "scores.csv", tmp_path / "sheet.png", tmp_path / "masks"
+    text = subprocess.run(
+        [sys.executable, SCRIPTS / "pretrained_scores.py", drawn / "table.csv", "--validation", "--masks", masks,
+         "--sheet", sheet, "--out", out],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    table = pd.read_csv(out).set_index("images")
+    assert table.index.value_counts().to_dict() == {"held out": 4, "validation": 12}
+
+    scores = rows_of(text, "images")
+    assert [row[0] for row in scores] == ["held out, 4"] * 3 + ["validation, 12"] * 3
+    for name, (ours, plain, difference) in zip(("held out", "validation"), (scores[:3], scores[3:]), strict=True):
+        for place, key in enumerate(("jaccard", "thresholded", "dice", "sensitivity", "specificity"), 2):
+            expected = table.loc[name, key].mean(), table.loc[name, f"threshold_{key}"].mean()
+            found = [start_of(row[place]) for row in (ours, plain, difference)]
+            np.testing.assert_allclose(found, [*expected, expected[0] - expected[1]], atol=6e-4)
+    assert all("[" in row[2] for row in scores[3:])
+    assert not any("[" in row[2] for row in scores[:3])  # of four images there is no interval
+
+    validation = table.loc["validation"]
+    files = sorted(masks.iterdir())
+    assert [file.name for file in files] == [name.replace(".png", "_segmentation.png") for name in validation["file"]]
+    np.testing.assert_allclose(
+        jaccard_score([drawn / file.name for file in files], files, average=None), validation["jaccard"]
+    )
+
+    kinds = rows_of(text, "property")
+    for title in ("diagnosis", "lesion, share", "hair, share", "field of view", "skin, angle", "sex"):
+        counts = [[int(row[place]) for row in kinds if row[0] == title] for place in (2, 5)]
+        assert [sum(numbers) for numbers in counts] == [4, 12], title
+    named = {row[1]: row for row in kinds if row[0] == "diagnosis"}
+    melanomas = validation[validation["melanoma"] == 1]
+    assert int(named["melanoma"][5]) == len(melanomas)
+    assert start_of(named["melanoma"][6]) == pytest.approx(melanomas["jaccard"].mean(), abs=6e-4)
+
+    empty = rows_of(text, "images without a lesion")
+    assert [row[1] for row in empty if row[0] in ("one color", "noise", "shades")] == ["20", "20", "40"]
+    for row in empty:
+        assert sum(start_of(cell) for cell in row[2:]) == pytest.approx(100, abs=1.5)
+    assert cv2.imread(str(sheet)).shape == (150, 6 * 200, 3)
+
+
+def test_masks_are_written_of_validation_images_only(drawn, tmp_path):
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "pretrained_scores.py", drawn / "table.csv", "--masks", tmp_path / "masks"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "needs --validation" in done.stderr
+    assert not (tmp_path / "masks").exists()
+
+
+def test_doubts_are_counted(script):
+    """Twenty images, of which the second, the third and the last are failures."""
+    jaccard = np.full(20, 0.9)
+    jaccard[[1, 2, 19]] = 0.5
+    confidence = np.linspace(0.5, 0.975, 20)  # 0.5, 0.525, ...: eight below 0.7
+    frame = pd.DataFrame({"jaccard": jaccard, "confidence": confidence, "group": np.arange(20)})
+    doubts = script("pretrained_scores").doubts
+    auc, *counts = [str(value) for key, value in doubts(frame).items() if not key.startswith("failures: ")]
+    assert counts == ["1 of 2", "2 of 8", "1 of 12"]
+    # of the pairs with one of the 17 others, the failures come first in 16, 16 and 0
+    assert start_of(auc) == pytest.approx(32 / 51, abs=6e-4)
+    assert "not defined" in doubts(frame.assign(jaccard=0.9)).values()
+
+
+def test_typology_angles(script):
+    """Colors whose L* and b* are known: the angle of (65, 15) is 45 degrees, that of (50, b*) is 0."""
+    from skimage.color import lab2rgb
+
+    angle = script("pretrained_scores").typology_angle
+    everywhere = np.ones((20, 20), bool)
+    for lab, expected in (((65, 10, 15), 45), ((50, 10, 20), 0), ((35, 10, 15), -45)):
+        image = np.round(255 * lab2rgb(np.full((20, 20, 3), lab, float))).astype(np.uint8)
+        assert angle(image, everywhere) == pytest.approx(expected, abs=1.5)
+    assert np.isnan(angle(np.full((20, 20, 3), (90, 100, 180), np.uint8), everywhere))  # bluish
+    assert np.isnan(angle(image, everywhere & (np.arange(20) < 9)))  # too few pixels
+
+
+def test_speed_of_the_packaged_network(drawn, script, monkeypatch, capsys):
+    """All parts but Keras, which they say is missing, on a few files."""
+    speed = script("pretrained_speed")
+    there, measured = importlib.util.find_spec, speed.peak
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "keras" else there(name))
+    # a process each: one will do
+    monkeypatch.setattr(speed, "peak", lambda what, *rest: measured(what, *rest) if what == "segment" else 300.0)
+    arguments = "--starts 1 --files 5 --passes 1 --squares 8 --rounds 2 --memory-files 4 --large 400 300"
+    monkeypatch.setattr(sys, "argv", ["pretrained_speed.py", str(drawn / "a0[0-3].png"), *arguments.split()])
+    speed.main()
+    text = capsys.readouterr().out
+    assert text.startswith("4 images\n")
+    (cold,) = rows_of(text, "first mask of the command, 1 starts, s")
+    assert cold[0] == "pretrained"
+    assert 0 < float(cold[2]) <= float(cold[4])
+    assert [row[0] for row in rows_of(text, "5 files to masks, workers")] == ["1", "2"]
+    assert "no comparison with Keras" in text
+    side = speed.packaged_network().input_size
+    engines = rows_of(text, f"{side} x {side}, {os.cpu_count()} cores")
+    assert [row[4] for row in engines if row[1] == "ONNX Runtime"] == ["1.00 (1.00-1.00)"] * 2
+    ((files, peak),) = rows_of(text, "files to masks, one worker")
+    assert files == "4"
+    assert 50 < float(peak) < 5000
+    parts = rows_of(text, "ms, median of 2 rounds")
+    assert [row[0] for row in parts][:3] == ["decoding (read_image)", "letterboxing", "network"]
+    assert all(float(value) >= 0 for row in parts for value in row[1:])
+    assert rows_of(text, "peak memory of a process, MB") == [["predict, file", "300", "300", "300"]]
+    assert float(re.search(r"plus all of a small file: ([\d.]+)", text)[1]) > 0
+
+
+@pytest.mark.parametrize("what", ["nothing", "predict"])
+def test_peak_of_a_process_is_that_of_the_kernel(what, drawn, script, tmp_path, capsys):
+    (tmp_path / "files.txt").write_text(str(drawn / "a00.png"))
+    script("pretrained_speed").run_row(what, tmp_path / "files.txt", None)
+    kernel = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert 50 < float(capsys.readouterr().out) <= kernel * 1.01
+
+
+def test_files_are_repeated_under_other_names(drawn, script, tmp_path):
+    files = script("pretrained_speed").repeat_files([drawn / "a00.png", drawn / "a01.png"], 5, tmp_path / "many")
+    assert [file.name for file in files] == [f"{index:05d}.png" for index in range(5)]
+    assert files[2].read_bytes() == (drawn / "a00.png").read_bytes() != files[3].read_bytes()
+
+
+def test_keras_runs_the_same_network(script, tmp_path, monkeypatch):
+    """A file with two members, one beside the other."""
+    speed = script("pretrained_speed")
+    made = script("onnx_file").make_onnx([efficientnet_lite_unet(32, base_filters=2, seed=seed) for seed in (0, 1)])
+    content = made.SerializeToString(deterministic=True)
+    (tmp_path / "two.onnx").write_bytes(content)
+    network = PackagedNetwork(
+        "two", "two.onnx", hashlib.sha256(content).hexdigest(), 32, {"input_size": 32, "base_filters": 2}, []
+    )
+    monkeypatch.setattr("skinseg.networks._packaged._FOLDER", tmp_path)
+    monkeypatch.setattr(speed, "packaged_network", lambda: network)
+    squares = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    found = speed.keras_network().predict_on_batch(squares.astype(np.float32)).transpose(0, 3, 1, 2)
+    assert np.abs(found[:, 0] - found[:, 1]).max() > 1e-3
+    np.testing.assert_allclose(found, run_packaged(squares, network), atol=1e-4)

@@ -91,7 +91,7 @@ def files(lesion_files):
 
 
 def small_pipeline(**kwargs):
-    return make_lesion_pipeline(max_side=64, **kwargs)
+    return make_lesion_pipeline(**{"segmenter": ThresholdSegmenter(), "max_side": 64, **kwargs})
 
 
 def test_the_factory_names_its_steps(files, lesions):

@@ -19,7 +19,7 @@ LEVELS = [
     {"images"},
     {"field", "artifacts", "synthesis", "_mapping"},
     {"base"},
-    {"metrics", "_batches", "clinical", "networks"},
+    {"metrics", "_batches", "clinical", "networks", "outlining"},
     {"segmentation", "preprocessing", "features", "classification", "datasets"},
     {"pipeline"},
     {"persistence", "evaluation", "bulk", "inspection"},

@@ -27,7 +27,7 @@ class Pipelines:
 
     def setup(self, files, n_images, n_jobs):
         self.files, self.y = files[:n_images], np.arange(n_images) % 2
-        self.pipe = make_lesion_pipeline(n_jobs=n_jobs).fit(self.files, self.y)
+        self.pipe = make_lesion_pipeline(ThresholdSegmenter(), n_jobs=n_jobs).fit(self.files, self.y)
 
     def time_fit(self, files, n_images, n_jobs):
         self.pipe.fit(self.files, self.y)

@@ -13,11 +13,12 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from skinseg import ThresholdSegmenter
-from skinseg.bulk import predict_files, segment_files
+from skinseg.bulk import predict_files
 from skinseg.datasets import load_lesion_table
 from skinseg.evaluation import bootstrap_interval
 from skinseg.exceptions import EmptyMaskWarning
 from skinseg.metrics import dice_score, jaccard_score, thresholded_jaccard_score
+from skinseg.outlining import segment_files
 from skinseg.training import train_from_table
 
 

@@ -1,4 +1,4 @@
-"""Peak memory and rate of `make_lesion_pipeline().fit(paths, y)` on 500 and on 2,000 files, a process each."""
+"""Peak memory and rate of a pipeline with `ThresholdSegmenter` fitted to 500 and to 2,000 files, a process each."""
 
 import argparse
 import subprocess
@@ -7,13 +7,13 @@ from pathlib import Path
 
 CODE = """
 import resource, sys, time, warnings
-from skinseg import make_lesion_pipeline
+from skinseg import ThresholdSegmenter, make_lesion_pipeline
 from skinseg.datasets import load_lesion_table
 warnings.simplefilter("ignore")
 data = load_lesion_table(sys.argv[1], target_column="melanoma", where={"split": "training"})
 n, jobs = int(sys.argv[2]), int(sys.argv[3])
 start = time.perf_counter()
-make_lesion_pipeline(n_jobs=jobs).fit(data.images[:n], data.target[:n])
+make_lesion_pipeline(ThresholdSegmenter(), n_jobs=jobs).fit(data.images[:n], data.target[:n])
 seconds = time.perf_counter() - start
 if jobs > 1:
     from joblib.externals.loky import get_reusable_executor

@@ -61,7 +61,9 @@ def superpixels():
 
 def default_chain():
     """The image steps of the default pipeline."""
-    return Chain(*(step for _, step in make_lesion_pipeline()["lesion"].steps[:-1] if step != "passthrough"))
+    return Chain(
+        *(step for _, step in make_lesion_pipeline(ThresholdSegmenter())["lesion"].steps[:-1] if step != "passthrough")
+    )
 
 
 STEPS = {

@@ -8,10 +8,12 @@ from ._base import NetworkEstimator
 from ._efficientnet import efficientnet_lite_unet, imagenet_weights
 from ._graphs import bcdu_net, unet
 from ._losses import jaccard, make_loss
+from ._packaged import PackagedNetwork, packaged_network, run_packaged
 from ._pool import clear_pool
 
 __all__ = [
     "NetworkEstimator",
+    "PackagedNetwork",
     "augment",
     "bcdu_net",
     "clear_pool",
@@ -20,5 +22,7 @@ __all__ = [
     "jaccard",
     "letterbox",
     "make_loss",
+    "packaged_network",
+    "run_packaged",
     "unet",
 ]

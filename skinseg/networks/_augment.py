@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..resampling import resize_image
+from ..resampling import resize_image, shrink_to
 from ..synthesis import draw_hair, draw_ruler, draw_vignette, smooth_noise, to_image
 
 __all__ = ["augment", "letterbox", "letterbox_place", "letterbox_shape"]
@@ -24,6 +24,15 @@ def letterbox_place(shape: tuple[int, int], size: int) -> tuple[int, int]:
     return (size - shape[0]) // 2, (size - shape[1]) // 2
 
 
+def _check(name: str, pixels: np.ndarray, ndims: tuple[int, ...]) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim not in ndims or not pixels.size:
+        shapes = " or ".join({2: "(H, W)", 3: "(H, W, C)"}[ndim] for ndim in ndims)
+        raise ValueError(
+            f"{name} must be an array of shape {shapes} and dtype uint8, got shape {pixels.shape} and dtype "
+            f"{pixels.dtype}; masks are brought to 0 and 255 by mask.astype('uint8') * 255"
+        )
+
+
 def letterbox(image: np.ndarray, size: int) -> np.ndarray:
     """Put an image into the middle of a square, its aspect ratio kept.
 
@@ -38,10 +47,20 @@ def letterbox(image: np.ndarray, size: int) -> np.ndarray:
     -------
     ndarray of shape (size, size) or (size, size, C), uint8
         The image, its longer side of that size; beside it 127, or 0 for a mask.
+
+    Raises
+    ------
+    ValueError
+        If the image is of another type or has no pixels.
     """
+    _check("image", image, (2, 3))
     shape = letterbox_shape(image.shape[:2], size)
     top, left = letterbox_place(shape, size)
     fill = _FILL if image.ndim == 3 else 0
+    if (
+        max(image.shape[:2]) > 4 * size
+    ):  # by whole factors first, which for photos of 12 megapixels is a third of the work
+        image = shrink_to(image, 2 * size)
     return cv2.copyMakeBorder(
         resize_image(image, shape), top, size - top - shape[0], left, size - left - shape[1],
         cv2.BORDER_CONSTANT, value=fill,
@@ -77,7 +96,16 @@ def augment(
         The sample.
     lesion, known : ndarray of shape (size, size), uint8
         The lesion, and where the image is, from 0 to 255.
+
+    Raises
+    ------
+    ValueError
+        If image or lesion are of another type, or not of one size.
     """
+    _check("image", image, (3,))
+    _check("lesion", lesion, (2,))
+    if lesion.shape != image.shape[:2]:
+        raise ValueError(f"lesion must have the size of the image, {image.shape[:2]}, got {lesion.shape}")
     if strength <= 0:
         known = np.full(image.shape[:2], 255, np.uint8)
         return letterbox(image, size), letterbox(lesion, size), letterbox(known, size)

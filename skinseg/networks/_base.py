@@ -122,11 +122,11 @@ class NetworkEstimator(ImageEstimator):
         return hash_of(type(self).__name__, __version__, self.architecture_, self.weights_hash_)
 
     def _run_network(self, images: np.ndarray) -> np.ndarray:
-        """Send a batch, (n, size, size, 3) float32, through the fitted network."""
+        """Send a batch, (n, size, size, 3), through the fitted network."""
         build = self._build
         key = self._model_key("run", self.architecture_)
         with borrowed_model(key, lambda: build(self.architecture_, 0), self.weights_, self.weights_hash_) as model:
-            return np.asarray(model.predict_on_batch(images))
+            return np.asarray(model.predict_on_batch(images.astype(np.float32, copy=False)))
 
     def _model_key(self, use: str, architecture: dict[str, Any], *compiled: Any) -> str:
         """Name a model in the pool: what builds it, from which settings, and what is compiled into it."""

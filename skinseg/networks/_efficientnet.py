@@ -13,6 +13,7 @@ import numpy as np
 
 from ..exceptions import ModelFileError
 from ._graphs import Builder, Tensor, check_side
+from ._packaged import packaged_weights
 
 __all__ = ["efficientnet_lite_unet", "imagenet_weights"]
 
@@ -64,9 +65,10 @@ def efficientnet_lite_unet(
         How many of the 16 blocks of the encoder keep their weights and
         statistics, from the first on and with the stem, 0 to 16. The first ones
         have the largest maps, and cost the most to train.
-    weights : {"imagenet"} or None, default=None
-        What the encoder has: weights from ImageNet, see `imagenet_weights`, or
-        chance.
+    weights : {"imagenet", "skinseg"} or None, default=None
+        What it has: an encoder with weights from ImageNet, see
+        `imagenet_weights`; those of the network that comes with the package, for
+        ``base_filters=16``; or chance.
     seed : int, default=None
         Of the first weights and of the dropout; random if None.
 
@@ -118,16 +120,32 @@ def efficientnet_lite_unet(
         x = b.conv(x, factor * base_filters, 1, name=f"join{level}")
         x = b.conv(x, factor * base_filters, 3, name=f"decode{level}")
     model = b.finish(inputs, x, enlarge=True, name="efficientnet_lite_unet")
-    if weights == "imagenet":
-        model.set_weights(with_imagenet(model))
+    if weights is not None:
+        model.set_weights(with_imagenet(model) if weights == "imagenet" else with_packaged(model))
     return model
 
 
 def with_imagenet(model: Any) -> list[np.ndarray]:
     """Weights of an `efficientnet_lite_unet`, those of its encoder from ImageNet."""
     known = imagenet_weights()
-    names = [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.weights]
-    return [known.get(name, start) for name, start in zip(names, model.get_weights(), strict=True)]
+    return [known.get(name, start) for name, start in zip(_names(model), model.get_weights(), strict=True)]
+
+
+def with_packaged(model: Any) -> list[np.ndarray]:
+    """Weights of the network that comes with the package, for an `efficientnet_lite_unet`."""
+    names, start = _names(model), model.get_weights()
+    known = packaged_weights()
+    other = [name for name, values in zip(names, start, strict=True) if known[name].shape != values.shape]
+    if other:
+        raise ValueError(
+            f"weights='skinseg' are those of a network with base_filters=16; {other[0]} has the shape "
+            f"{known[other[0]].shape} there"
+        )
+    return [known[name] for name in names]
+
+
+def _names(model: Any) -> list[str]:
+    return [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.weights]
 
 
 def _block(b: Builder, x: Tensor, kernel: int, stride: int, expansion: int, filters: int, name: str) -> Tensor:

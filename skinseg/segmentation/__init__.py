@@ -5,6 +5,7 @@ from ._ensemble import EnsembleSegmenter
 from ._grabcut import GrabCutSegmenter, segment_grabcut
 from ._kmeans import KMeansSegmenter, segment_kmeans
 from ._network import BCDUNetSegmenter, EfficientUNetSegmenter, UNetSegmenter
+from ._pretrained import PretrainedSegmenter
 from ._reference import ReferenceSegmenter
 from ._saliency import SaliencySegmenter, lesion_saliency
 from ._superpixel import SuperpixelSegmenter
@@ -17,6 +18,7 @@ __all__ = [
     "EnsembleSegmenter",
     "GrabCutSegmenter",
     "KMeansSegmenter",
+    "PretrainedSegmenter",
     "ReferenceSegmenter",
     "SaliencySegmenter",
     "SuperpixelSegmenter",

