@@ -17,8 +17,9 @@ import pytest
 
 import skinseg.networks._packaged as ours
 from skinseg import BatchedPipeline, EfficientUNetSegmenter, PretrainedSegmenter
+from skinseg.datasets import make_lesions
 from skinseg.exceptions import ModelFileError
-from skinseg.networks import packaged_network, run_packaged
+from skinseg.networks import letterbox, packaged_network, run_packaged
 from skinseg.networks._packaged import packaged_weights
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +55,9 @@ def opened(monkeypatch):
 
 @pytest.fixture(scope="module")
 def squares():
-    """Noise of many sizes of grain, to which a network answers with all kinds of values."""
-    side, rng = packaged_network().input_size, np.random.default_rng(0)
-    grains = [rng.integers(0, 256, (3, -(-side // 2**n), -(-side // 2**n), 3)) for n in (2, 4, 5)]
-    grown = [grain.repeat(2**n, 1).repeat(2**n, 2)[:, :side, :side] for grain, n in zip(grains, (2, 4, 5), strict=True)]
-    return np.mean(grown, axis=0).astype(np.uint8)
+    """Drawn lesions, to which a network answers with all kinds of values."""
+    side = packaged_network().input_size
+    return np.stack([letterbox(image, side) for image in make_lesions(3, random_state=0).images])
 
 
 def run(code, **environment):
