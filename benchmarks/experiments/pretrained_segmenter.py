@@ -125,10 +125,13 @@ def write(options):
     }  # fmt: skip
     manifest = WEIGHTS / "manifest.json"
     manifest.write_text(json.dumps({"lesion_unet": entry}, indent=1) + "\n")
-    images, masks, *_ = split_training(options.table)
+    images, masks, held, held_masks = split_training(options.table)
     entry["calibration"] = calibrate(images, masks)
     manifest.write_text(json.dumps({"lesion_unet": entry}, indent=1) + "\n")
     print(f"{len(content):,} bytes, {len(models)} networks; {entry['calibration']}")
+    packaged = skinseg.PretrainedSegmenter().score(held, held_masks)
+    print(f"held out: {packaged:.4f}, each network with its weights in 32 bits: "
+          + ", ".join(f"{model.score(held, held_masks):.4f}" for model in models))  # fmt: skip
 
 
 def main():

@@ -222,6 +222,7 @@ def peak(what, paths, folder):
 
 def run_row(what, listed, masks):
     """What such a process does."""
+    warnings.simplefilter("ignore", EmptyMaskWarning)
     paths = [Path(line) for line in listed.read_text().splitlines()]
     if what == "segment":
         segment_files(paths, masks, PretrainedSegmenter())
