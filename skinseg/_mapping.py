@@ -15,7 +15,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils.validation import check_memory
 
-from .exceptions import EmptyMaskWarning, ImageBatchError, ImageReadError
+from .exceptions import EmptyMaskWarning, ImageBatchError, ImageReadError, ModelFileError
 from .images import LesionImage
 
 __all__ = [
@@ -189,6 +189,8 @@ def transform_batch(step: Any, records: Sequence[LesionImage], method: str = "tr
         outcomes = _as_items(call([records[index] for index in alive]))
         if len(outcomes) != len(alive):
             raise ValueError(f"{type(step).__name__} gave {len(outcomes)} results for {len(alive)} images")
+    except (ModelFileError, ImportError):
+        raise  # no fault of an image
     except Exception as error:
         if len(alive) == 1:
             results[alive[0]] = fail(records[alive[0]], error)

@@ -172,7 +172,7 @@ class LesionImage:
 
     @property
     def probability(self) -> np.ndarray | None:
-        """The probability of lesion, float32, in the frame of `image`."""
+        """The probability of lesion, float32, in the frame of `image`; brought to its size anew at each access."""
         return self._plane("probability")
 
     @property
@@ -270,6 +270,8 @@ class LesionImage:
             return Path(value), True
         if isinstance(value, ScaledMap):
             values = as_mask(value.values, allow_float=plane in _SOFT_PLANES)
+            if plane == "probability":
+                values = values.astype(np.float32, copy=False)
             return ScaledMap(values, value.shape), self._in_origin(plane, value.shape)
         values = _read_only(as_mask(value, allow_float=plane in _SOFT_PLANES))
         if plane == "probability" and values.dtype == bool:

@@ -30,7 +30,7 @@ from ._mapping import (
     warn_of_empty_masks,
 )
 from ._version import __version__
-from .exceptions import VersionMismatchWarning
+from .exceptions import ModelFileError, VersionMismatchWarning
 from .images import LesionImage, check_images, check_masks, is_label_sequence, mean_jaccard
 from .masks import COMPONENT_CHOICES, FALLBACK_CHOICES, ScaledMap, clean_mask, resize_mask
 
@@ -183,6 +183,8 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
             if record.error is None:
                 try:
                     results.append(self._apply_one(record, cache))
+                except (ModelFileError, ImportError):
+                    raise  # no fault of the image
                 except Exception as error:  # one bad image must not take the batch with it
                     results.append(fail(record, error))
             else:

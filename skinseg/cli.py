@@ -164,6 +164,7 @@ def segment(
     from .outlining import DOUBTFUL, find_images, segment_files, write_table
 
     if table is not None:
+        out.mkdir(parents=True, exist_ok=True)  # where the table may go as well
         _check_out(table, (".csv", ".tsv", ".parquet"), "--table")
     found = segment_files(find_images(images), out, _make_segmenter(segmenter), n_jobs=jobs, verbose=not quiet)
     if table is not None:

@@ -80,6 +80,8 @@ def test_segment_tells_the_confidence(lesion_files, tmp_path, monkeypatch):
     monkeypatch.setattr("skinseg.outlining.DOUBTFUL", 0.999)
     image = lesion_files / "images" / "a00.png"
     text = run("segment", image, "--out", tmp_path, "--table", tmp_path / "t.csv", "-q")
+    run("segment", image, "--out", tmp_path / "new", "--table", tmp_path / "new" / "t.csv", "-q")  # made on the way
+    assert (tmp_path / "new" / "t.csv").read_text().count("\n") == 2
     table = pd.read_csv(tmp_path / "t.csv", keep_default_na=False)
     assert list(table.columns) == ["image", "mask", "confidence", "error"]
     (record,) = skinseg.PretrainedSegmenter().transform([image])

@@ -3,7 +3,8 @@
 The table is that of pretrained_segmenter.py: the columns image, mask, crop, crop_mask, group and split (training,
 validation), files relative to it. What it knows of melanoma, seborrheic_keratosis, lesion_touches_border,
 original_width, age_approximate, sex and site is used as well. Scored are the whole fields that were held out of the
-training, which chose its best epoch and nothing else, and with --validation the validation images.
+training, which chose its best epoch and between the recipes that the card names, and with --validation the validation
+images.
 
 Intervals are 95 % bootstraps over lesions; kinds of which there are fewer than ten images get none. Hair, vignette,
 stickers, ink and scales are found by the functions of the package in the images as they are. The skin tone is the

@@ -60,7 +60,7 @@ def superpixels():
 
 
 def default_chain():
-    """The image steps of the default pipeline."""
+    """The image steps of `make_lesion_pipeline(ThresholdSegmenter())`."""
     return Chain(
         *(step for _, step in make_lesion_pipeline(ThresholdSegmenter())["lesion"].steps[:-1] if step != "passthrough")
     )
@@ -81,7 +81,7 @@ STEPS = {
     "GrabCut": GrabCutSegmenter,
     "ensemble": EnsembleSegmenter,
     "superpixels": superpixels,
-    "default chain": default_chain,
+    "resizer, threshold": default_chain,
     # on the outline of `ThresholdSegmenter`
     **{
         f"features: {', '.join(groups)}": partial(ABCDFeaturizer, groups=groups)

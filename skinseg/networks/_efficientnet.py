@@ -81,9 +81,10 @@ def efficientnet_lite_unet(
     Raises
     ------
     ValueError
-        If input_size is no multiple of 32.
+        If input_size is no multiple of 32, weights is none of those, or is
+        "skinseg" with other base_filters.
     ImportError
-        If keras is not installed.
+        If keras is not installed, or for ``weights="skinseg"`` onnx.
 
     See Also
     --------
@@ -97,6 +98,8 @@ def efficientnet_lite_unet(
     MICCAI 2015, 234-241.
     """
     check_side(input_size, 32)
+    if weights not in ("imagenet", "skinseg", None):
+        raise ValueError(f"weights must be 'imagenet', 'skinseg' or None, got {weights!r}")
     b = Builder(seed, activation="relu6", trainable=frozen_blocks == 0)
     inputs = b.keras.Input((input_size, input_size, 3))
     # the encoder was trained on (x - 127) / 128

@@ -102,16 +102,32 @@ def packaged_network(name: str = "lesion_unet") -> PackagedNetwork:
     -------
     PackagedNetwork
         What is known of it.
+
+    Raises
+    ------
+    ModelFileError
+        If the manifest is missing or damaged.
+    ValueError
+        If there is no network of that name.
     """
-    entry = json.loads(_read("manifest.json"))[name]
-    return PackagedNetwork(name, **{key: entry[key] for key in PackagedNetwork._fields if key != "name"})
+    content = _read("manifest.json")
+    try:
+        networks = {
+            key: PackagedNetwork(key, **{field: entry[field] for field in PackagedNetwork._fields[1:]})
+            for key, entry in json.loads(content).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{_FOLDER / 'manifest.json'} is damaged ({error!r}); {_AGAIN}") from None
+    if name not in networks:
+        raise ValueError(f"there is no packaged network {name!r}, but {', '.join(networks)}")
+    return networks[name]
 
 
 def _n_threads() -> int:
     """Cores of this process: its share of them in a worker of joblib."""
     cores = int(joblib.cpu_count())
-    granted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(cores, int(granted)) if granted.isdigit() and int(granted) else cores
+    granted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # it may be a list, one a level
+    return min(cores, int(granted)) if granted.isdecimal() and int(granted) else cores
 
 
 def _session(network: PackagedNetwork) -> Any:
@@ -129,7 +145,7 @@ def _open(network: PackagedNetwork, n_threads: int) -> Any:
     except ImportError as error:
         raise ImportError(
             f"the packaged networks are run by ONNX Runtime, which cannot be imported ({error}): "
-            "pip install 'onnxruntime>=1.18'"
+            "pip install 'onnxruntime>=1.19'"
         ) from error
     content = network.read()
     options = onnxruntime.SessionOptions()
@@ -143,7 +159,7 @@ def _open(network: PackagedNetwork, n_threads: int) -> Any:
     except Exception as error:  # the classes of its errors are not public
         raise ModelFileError(
             f"onnxruntime {onnxruntime.__version__} cannot open the packaged network {network.file} ({error}); "
-            "install another version: pip install -U 'onnxruntime>=1.18'"
+            "install another version: pip install -U 'onnxruntime>=1.19'"
         ) from error
 
 
@@ -164,12 +180,21 @@ def run_packaged(images: np.ndarray, network: PackagedNetwork | None = None) -> 
 
     Raises
     ------
+    ValueError
+        If the images are of another shape or type.
     ModelFileError
         If the file was changed, or the inference library cannot open it.
     ImportError
         If ONNX Runtime is missing.
     """
-    session = _session(packaged_network() if network is None else network)
+    network = packaged_network() if network is None else network
+    wanted = network.input_size, network.input_size, 3
+    if images.dtype != np.uint8 or images.shape[1:] != wanted or not len(images):
+        raise ValueError(
+            f"images must be an array of shape (n, {', '.join(map(str, wanted))}), n at least 1, and dtype uint8, got "
+            f"shape {images.shape} and dtype {images.dtype}; skinseg.networks.letterbox makes such squares"
+        )
+    session = _session(network)
     answers = [session.run(None, {"images": part})[0] for part in batches_of(images, _AT_ONCE)]
     return np.concatenate(answers) if len(answers) > 1 else answers[0]
 

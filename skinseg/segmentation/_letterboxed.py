@@ -83,6 +83,7 @@ class LetterboxedSegmenter(BaseSegmenter):
         return maps
 
     def _apply_batch(self, records: Sequence[LesionImage]) -> list[Any]:
+        side = self._side()  # a network that cannot be read is no fault of an image
         cache = StepCache(self.memory, self._result_key)
         results: list[Any] = list(records)
         waiting: list[tuple[int, str, np.ndarray]] = []
@@ -94,7 +95,7 @@ class LetterboxedSegmenter(BaseSegmenter):
                 kept = cache.get(key)
                 if kept is None:
                     results[index] = record.load()
-                    waiting.append((index, key, letterbox(results[index].image, self._side())))
+                    waiting.append((index, key, letterbox(results[index].image, side)))
                 else:
                     results[index] = self._finish(record, kept)
             except Exception as error:  # one bad image must not take the batch with it

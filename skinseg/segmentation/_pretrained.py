@@ -38,7 +38,8 @@ class PretrainedSegmenter(LetterboxedSegmenter):
         takes four times as long.
     %(post_processing)s
     batch_size : int, default=8
-        Images that go through the network at once, at least 1.
+        Images that are decoded and handed to the network together, at least 1; it
+        takes them four at a time.
     %(execution)s
 
     Attributes
@@ -59,11 +60,15 @@ class PretrainedSegmenter(LetterboxedSegmenter):
 
     The ``confidence`` of the records is the Jaccard index with an expert's
     outline to be expected, calibrated on the images that it was trained on: below
-    0.7 an outline is worth a look. Images without a lesion get an empty mask, with an
+    0.7 an outline is worth a look; on other images it may be too high. Images
+    without a lesion get, as a rule and not always, an empty mask, with an
     `EmptyMaskWarning`, or a low confidence.
 
-    The network uses all cores in the calling process, and its share of them in a
-    worker of joblib. A saved segmenter holds the name and the hash of the
+    The network uses all cores in the calling process (or ``OMP_NUM_THREADS``), and
+    its share of them in a worker of loky, joblib's default. A process that was
+    forked by ``os.fork`` after a prediction can predict, but must end by
+    ``os._exit``: ONNX Runtime waits at a normal exit for threads that are not
+    there. A saved segmenter holds the name and the hash of the
     network, and warns when it is loaded beside another one.
 
     References
@@ -132,7 +137,7 @@ class PretrainedSegmenter(LetterboxedSegmenter):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        saved = state.pop("_network")
+        saved = state.pop("_network", ["unknown", "unknown"])
         network = packaged_network()
         if saved != [network.name, network.sha256]:
             warnings.warn(
@@ -156,3 +161,7 @@ class PretrainedSegmenter(LetterboxedSegmenter):
 
     def _network_key(self) -> str:
         return hash_of(type(self).__name__, __version__, packaged_network().sha256)
+
+    def _result_key(self, ignored: frozenset[str] | None = None) -> str:
+        key = super()._result_key(ignored)
+        return key if ignored is None else hash_of(key, packaged_network().calibration)

@@ -14,12 +14,22 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
 
 import skinseg.networks._packaged as ours
-from skinseg import BatchedPipeline, EfficientUNetSegmenter, PretrainedSegmenter
+from skinseg import (
+    BatchedPipeline,
+    EfficientUNetSegmenter,
+    EnsembleSegmenter,
+    ImageResizer,
+    LesionImage,
+    PretrainedSegmenter,
+    ThresholdSegmenter,
+)
+from skinseg._mapping import transform_batch
 from skinseg.datasets import make_lesions
 from skinseg.exceptions import ModelFileError
-from skinseg.networks import letterbox, packaged_network, run_packaged
+from skinseg.networks import efficientnet_lite_unet, letterbox, packaged_network, run_packaged
 from skinseg.networks._packaged import packaged_weights
 
 ROOT = Path(__file__).parents[2]
@@ -132,9 +142,42 @@ def test_a_file_that_is_cut_off_stops_segmenters_that_leave_bad_images_out(folde
     path.write_bytes(path.read_bytes()[:-100])
     images = [np.zeros((20, 30, 3), np.uint8)] * 3
     segmenter = PretrainedSegmenter(on_error="nan")
-    for model in (segmenter, BatchedPipeline([("segmenter", segmenter)], on_error="nan").fit(images)):
+    models = [
+        segmenter,
+        BatchedPipeline([("segmenter", segmenter)], on_error="nan").fit(images),
+        EnsembleSegmenter([("pretrained", segmenter), ("threshold", ThresholdSegmenter())], on_error="nan").fit(images),
+    ]
+    for model in models:
         with pytest.raises(ModelFileError, match=r"lesion_unet\.onnx is damaged"):
             model.predict(images)
+    with pytest.raises(ModelFileError, match=r"lesion_unet\.onnx is damaged"):
+        transform_batch(make_pipeline(ImageResizer(16), segmenter), [LesionImage(image) for image in images])
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:60], lambda text: text.replace("sha256", "sha"), lambda _: "[]"])
+def test_a_damaged_manifest_is_named_and_no_image_is_blamed(folder, damage):
+    path = folder / "manifest.json"
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(ModelFileError, match=r"manifest\.json is damaged .*install the package again"):
+        PretrainedSegmenter(on_error="nan").predict([np.zeros((20, 30, 3), np.uint8)])
+
+
+def test_names_and_arrays_that_are_none_of_its():
+    with pytest.raises(ValueError, match="no packaged network 'other', but lesion_unet"):
+        packaged_network("other")
+    for images in (
+        np.zeros((0, 224, 224, 3), np.uint8),
+        np.zeros((1, 224, 224, 3)),
+        np.zeros((1, 96, 96, 3), np.uint8),
+    ):
+        with pytest.raises(ValueError, match=r"shape .n, 224, 224, 3., n at least 1, and dtype uint8, got"):
+            run_packaged(images)
+
+
+def test_weights_of_another_name():
+    pytest.importorskip("keras")
+    with pytest.raises(ValueError, match="weights must be 'imagenet', 'skinseg' or None, got 'imagent'"):
+        efficientnet_lite_unet(32, weights="imagent")
 
 
 @pytest.mark.parametrize("name", ["lesion_unet.onnx", "manifest.json"])
@@ -191,7 +234,8 @@ def test_what_onnxruntime_itself_says_of_a_file_that_is_no_network(folder, squar
 
 
 @pytest.mark.parametrize(
-    ("granted", "bound"), [("1", 1), ("2", 2), ("3", 3), ("100000", None), ("", None), ("0", None), ("many", None)]
+    ("granted", "bound"),
+    [("1", 1), ("2", 2), ("3", 3), ("2,1", 2), ("100000", None), ("", None), ("0", None), ("many", None)],
 )
 def test_threads_are_the_cores_or_what_is_granted(monkeypatch, granted, bound):
     monkeypatch.setattr(joblib, "cpu_count", lambda: 4)
@@ -319,8 +363,6 @@ def test_weights_of_a_changed_file_are_refused(folder):
 def test_the_network_in_keras_answers_as_the_first_member(squares):
     pytest.importorskip("keras")
     pytest.importorskip("onnx")
-    from skinseg.networks import efficientnet_lite_unet
-
     settings = packaged_network().architecture
     model = efficientnet_lite_unet(**settings, weights="skinseg")
     names = [f"{layer.name}/{variable.name}" for layer in model.layers for variable in layer.weights]
@@ -359,8 +401,6 @@ def test_a_segmenter_is_trained_on_from_the_packaged_weights(lesions):
 def test_a_decoder_of_another_size_is_told():
     pytest.importorskip("keras")
     pytest.importorskip("onnx")
-    from skinseg.networks import efficientnet_lite_unet
-
     filters = packaged_network().architecture["base_filters"]
     with pytest.raises(
         ValueError, match=rf"weights='skinseg' are those of a network with base_filters={filters}; join0"
@@ -384,8 +424,6 @@ def writer():
 @pytest.fixture
 def members(writer):
     """Two small networks whose weights, statistics included, are none of the first values."""
-    from skinseg.networks import efficientnet_lite_unet
-
     models = [efficientnet_lite_unet(32, base_filters=2, seed=seed) for seed in range(2)]
     rng = np.random.default_rng(0)
     for model in models:
