@@ -116,7 +116,8 @@ _BLOCKS = {
             ends the training. The learning rate is set by ``schedule`` at each step,
             whatever a callback sets.
         random_state : int, RandomState instance or None, default=None
-            Determines first weights, order, augmentation and dropout.
+            Determines first weights, order, augmentation and dropout.""",
+    "cutting": """\
         threshold : float or None, default=None
             Probability from which on a pixel is lesion, in (0, 1). If None, it is
             chosen for each image for the largest Jaccard index to be expected

@@ -96,6 +96,7 @@ class UNetSegmenter(NetworkSegmenter):
     dropout : float, default=0.0
         Share of the values that is dropped at the two lowest levels, in [0, 1).
     %(network)s
+    %(cutting)s
     %(post_processing)s
     %(network_execution)s
 
@@ -242,6 +243,7 @@ class BCDUNetSegmenter(NetworkSegmenter):
     dropout : float, default=0.5
         Share of the values that is dropped at the lowest levels, in [0, 1).
     %(network)s
+    %(cutting)s
     %(post_processing)s
     %(network_execution)s
 
@@ -391,6 +393,7 @@ class EfficientUNetSegmenter(NetworkSegmenter):
         Share of the channels that is dropped between encoder and decoder, in
         [0, 1).
     %(network)s
+    %(cutting)s
     %(post_processing)s
     %(network_execution)s
 

@@ -29,13 +29,7 @@ class PretrainedSegmenter(LetterboxedSegmenter):
 
     Parameters
     ----------
-    threshold : float or None, default=None
-        Probability from which on a pixel is lesion, in (0, 1). If None, it is
-        chosen for each image for the largest Jaccard index to be expected
-        (`skinseg.masks.jaccard_cut`), between 0.2 and 0.5.
-    test_time_augmentation : bool, default=False
-        Whether to average the maps of an image and of its three mirror images;
-        takes four times as long.
+    %(cutting)s
     %(post_processing)s
     batch_size : int, default=8
         Images that are decoded and handed to the network together, at least 1; it
