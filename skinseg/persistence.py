@@ -13,8 +13,9 @@ from typing import Any
 import skops.io
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils._metadata_requests import SIMPLE_METHODS
 
-from . import classification, clinical, features, pipeline, preprocessing, segmentation
+from . import classification, clinical, features, metrics, pipeline, preprocessing, segmentation
 from ._files import write_file
 from .base import nested_estimators
 from .exceptions import ModelFileError
@@ -58,10 +59,11 @@ _NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
 
 
 def _own_types() -> set[str]:
-    """Names of the classes of skinseg that a model may hold."""
+    """Names of the classes and functions of skinseg that a model may hold."""
     modules = (classification, features, pipeline, preprocessing, segmentation)
     items = [item for module in modules for name in module.__all__ if isinstance(item := getattr(module, name), type)]
-    items += [getattr(clinical, name) for name in clinical.__all__]  # functions that select columns
+    # functions that select columns, and scores, which a search holds in its scorer
+    items += [getattr(module, name) for module in (clinical, metrics) for name in module.__all__]
     return {f"{item.__module__}.{item.__qualname__}" for item in items}
 
 
@@ -78,10 +80,21 @@ def _for_storage(estimator: Any) -> Any:
     """Copy a model without what it does not need any more: fitted samplers, callbacks, folders of caches."""
     copy = deepcopy(estimator)
     for part in nested_estimators(copy):
+        _name_owners(part)
         part.set_params(**dict.fromkeys(_NOT_STORED & part.get_params(deep=False).keys()))
         if isinstance(part, Pipeline):
             part.steps = [(name, clone(item) if hasattr(item, "fit_resample") else item) for name, item in part.steps]
     return copy
+
+
+def _name_owners(part: Any) -> None:
+    """Let requests of metadata name the class they belong to: they may hold the estimator itself, a circle."""
+    held = [item for value in vars(part).values() for item in (value.values() if isinstance(value, dict) else [value])]
+    for item in (part, *held):
+        request = getattr(item, "_metadata_request", None)
+        if request is not None:
+            for one in (request, *(getattr(request, method) for method in SIMPLE_METHODS)):
+                one.owner = type(item).__name__
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> Path:

@@ -67,6 +67,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
     "page",
     [
         "README.md",
+        "docs/classification.md",
         "docs/features.md",
         "docs/metadata_routing.md",
         "docs/networks.md",

@@ -6,12 +6,14 @@ import zipfile
 import joblib
 import numpy as np
 import pytest
+import sklearn
 import skops.io
 from imblearn.ensemble import BalancedRandomForestClassifier
 from imblearn.over_sampling import SMOTE
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
@@ -144,3 +146,15 @@ def test_what_is_of_this_machine_or_of_fitting_only_is_not_saved(tmp_path):
     assert loaded.memory is None
     assert [getattr(segmenter, name) for name in ("cache", "checkpoint_dir", "memory", "callbacks")] == [None] * 4
     assert inner.cache == tmp_path / "c"  # the estimator at hand keeps its own
+
+
+def test_estimators_that_ask_for_metadata_are_saved(tmp_path):
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = LogisticRegression().set_fit_request(sample_weight=True)
+        scoring = make_scorer(roc_auc_score, response_method="predict_proba").set_score_request(sample_weight=True)
+        search = GridSearchCV(model, {"C": [0.1, 1]}, scoring=scoring, cv=2)
+        loaded = skinseg.load(skinseg.save(search, tmp_path / "search.skops"))
+        assert loaded.estimator.get_metadata_routing().fit.requests == {"sample_weight": True}
+        X, y = [[0], [1], [2], [3]], [0, 1, 0, 1]
+        fitted = loaded.fit(X, y, sample_weight=[1, 1, 1, 1])
+        assert fitted.score(X, y) == search.fit(X, y, sample_weight=[1, 1, 1, 1]).score(X, y)
