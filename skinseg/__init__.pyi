@@ -5,6 +5,7 @@ from . import evaluation as evaluation
 from . import exceptions as exceptions
 from . import features as features
 from . import field as field
+from . import inspection as inspection
 from . import masks as masks
 from . import metrics as metrics
 from . import networks as networks
@@ -16,7 +17,9 @@ from . import synthesis as synthesis
 from . import testing as testing
 from ._version import __version__ as __version__
 from .classification import ABCDRuleClassifier as ABCDRuleClassifier
+from .classification import CNNClassifier as CNNClassifier
 from .features import ABCDFeaturizer as ABCDFeaturizer
+from .features import CNNFeaturizer as CNNFeaturizer
 from .features import estimate_pixel_size as estimate_pixel_size
 from .geometry import Geometry as Geometry
 from .images import LesionImage as LesionImage
@@ -34,6 +37,8 @@ from .preprocessing import FrameCropper as FrameCropper
 from .preprocessing import HairRemover as HairRemover
 from .preprocessing import IlluminationCorrector as IlluminationCorrector
 from .preprocessing import ImageResizer as ImageResizer
+from .pretrained import PretrainedClassifier as PretrainedClassifier
+from .pretrained import load_pretrained as load_pretrained
 from .segmentation import BCDUNetSegmenter as BCDUNetSegmenter
 from .segmentation import ChanVeseSegmenter as ChanVeseSegmenter
 from .segmentation import EfficientUNetSegmenter as EfficientUNetSegmenter

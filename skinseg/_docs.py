@@ -59,7 +59,7 @@ _BLOCKS = {
             Side in pixels of the square that the network sees, a multiple
             {input_multiple}. Images are brought to it with their longer side and
             put in its middle.""",
-    "network": """\
+    "schedule": """\
         epochs : int, default=40
             Passes over the images, at least 1.
         batch_size : int, default=8
@@ -77,13 +77,15 @@ _BLOCKS = {
             Epochs, at least 1.
         optimizer : {{"adam", "adamw", "nadam", "rmsprop", "sgd"}}, default="adam"
             Optimizer, with the settings of Keras; ``"sgd"`` has a Nesterov momentum
-            of 0.9.
+            of 0.9.""",
+    "map_loss": """\
         loss : {{"bce_jaccard", "bce_dice", "bce", "jaccard", "dice", "focal_tversky"}}, default="bce_jaccard"
             See `skinseg.networks.make_loss`.
         class_weight : dict, "balanced" or None, default=None
             Weights of the pixels of skin (0) and lesion (1) in the cross-entropy,
             such as ``{{0: 1, 1: 3}}``; from their number if "balanced", which reads
-            all masks once more. Other losses do not have them.
+            all masks once more. Other losses do not have them.""",
+    "training": """\
         augmentation : float, default=0.5
             Strength of the augmentation, from 0, none, to 1, see
             `skinseg.networks.augment`; from 0.5 on images are turned by any angle.
@@ -93,7 +95,7 @@ _BLOCKS = {
         validation_fraction : float, default=0.1
             Share of the images that is set aside, in [0, 1), to choose the best
             epoch by (and rounded down: of fewer than ten images none is, and the
-            last epoch is kept). They are drawn by image; where a lesion has several
+            last epoch is kept). They are drawn by image{by_class}; where a lesion has several
             images, give ``X_val`` to ``fit``.
         patience : int or None, default=None
             Stop after so many epochs without a better one on the validation images,
@@ -134,7 +136,7 @@ _BLOCKS = {
         on_error : {{"raise", "nan"}}, default="raise"
             Whether an image that cannot be decoded stops the batch or the training,
             or is left out and listed in ``errors_``.""",
-    "network_attributes": """\
+    "network_state": """\
         model_ : keras.Model
             The fitted network; a new one at each access.
         weights_ : list of ndarray
@@ -142,11 +144,13 @@ _BLOCKS = {
         weights_hash_ : str
             Their SHA-256.
         architecture_ : dict
-            What shapes the network.
+            What shapes the network.""",
+    "map_history": """\
         history_ : dict of str to list of float
             What was measured, one number an epoch: ``loss``, ``jaccard`` (mean of the
             images, as they were augmented), ``val_loss``, ``val_jaccard``,
-            ``learning_rate``, ``seconds``.
+            ``learning_rate``, ``seconds``.""",
+    "network_epochs": """\
         n_epochs_ : int
             Epochs that were run.
         best_epoch_ : int
@@ -154,15 +158,16 @@ _BLOCKS = {
         errors_ : dict of int to str
             With ``on_error="nan"``, the images that failed in the last call; in
             ``fit``, those of ``X_val`` count on after those of X.""",
-    "network_notes": """\
+    "keras_notes": """\
         Keras is imported by ``fit`` and the predictions, not before (extra ``deep``).
         No random state but that of ``random_state`` is read or changed. The same seed
         gives the same result to about 1e-5 on one machine, and bit by bit where
         TensorFlow's determinism is switched on for the process
-        (``tf.config.experimental.enable_op_determinism()``). The ``confidence`` of
-        the records is the Jaccard index to be expected if the probabilities are
-        right. Process-based workers must be those of loky, joblib's default:
-        TensorFlow does not survive a fork.""",
+        (``tf.config.experimental.enable_op_determinism()``). Process-based workers
+        must be those of loky, joblib's default: TensorFlow does not survive a fork.""",
+    "map_notes": """\
+        The ``confidence`` of the records is the Jaccard index to be expected if the
+        probabilities are right.""",
     "execution": """\
         n_jobs : int, default=None
             Number of workers, as in joblib.
@@ -178,6 +183,15 @@ _BLOCKS = {
         field : ndarray of shape (H, W), bool, default=None
             Valid field of view: all statistics and the result are limited to it;
             found by `skinseg.field.valid_field` if None.""",
+}
+# what networks that outline lesions share; those that tell classes apart have a loss and a history of their own
+_BLOCKS |= {
+    name: "\n".join(_BLOCKS[part] for part in parts)
+    for name, parts in {
+        "network": ("schedule", "map_loss", "training"),
+        "network_attributes": ("network_state", "map_history", "network_epochs"),
+        "network_notes": ("keras_notes", "map_notes"),
+    }.items()
 }
 
 
@@ -200,7 +214,7 @@ def fill_doc(**defaults: object) -> Callable[[Documented], Documented]:
         for line in (item.__doc__ or "").split("\n"):  # there is none under python -OO
             match = re.fullmatch(r"(\s*)%\((\w+)\)s", line)
             if match:
-                block = textwrap.dedent(_BLOCKS[match[2]]).format(**defaults)
+                block = textwrap.dedent(_BLOCKS[match[2]]).format(**{"by_class": "", **defaults})
                 lines.append(textwrap.indent(block, match[1]))
             else:
                 lines.append(line)

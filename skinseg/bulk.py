@@ -21,6 +21,7 @@ from .preprocessing import ImageResizer
 __all__ = ["measure_files", "predict_files", "rows_for"]
 
 NOT_IN_TABLE = "the image is not in the table of clinical columns"
+_COLUMNS = ["melanoma_probability", "melanoma_low", "melanoma_high", "decision"]
 _CHUNK = 256  # images between two steps of a prediction
 
 
@@ -105,7 +106,8 @@ def predict_files(
     -------
     DataFrame
         A row an image: ``image``; ``melanoma_probability`` and ``decision``
-        for two classes, or a column ``probability_<class>`` each and
+        for two classes (and ``melanoma_low`` and ``melanoma_high``, an interval,
+        where the model gives one, as `skinseg.PretrainedClassifier` does), or a column ``probability_<class>`` each and
         ``decision``; ``error``. Images that failed, or show no lesion, have no
         probability.
     """
@@ -113,6 +115,8 @@ def predict_files(
     parts = lesion_parts(model)
     for part in parts:
         part.set_params(on_error="nan", n_jobs=n_jobs, verbose=0)
+    if hasattr(model, "predict_table"):
+        model.set_params(on_error="nan", n_jobs=n_jobs)
     fitted = [part for part in parts if hasattr(part, "steps_")]
     table_of = _metadata_of(model, metadata)
     positions, records, errors = split_readable(images)
@@ -122,16 +126,26 @@ def predict_files(
         positions, records = [positions[place] for place in kept], [records[place] for place in kept]
     classes = list(model.classes_)
     probabilities = np.full((len(images), len(classes)), np.nan)
+    said: list[pd.DataFrame] = []
     progress = _progress(verbose, len(records))
     for chunk in batches_of(range(len(records)), _CHUNK):
         where = [positions[index] for index in chunk]
-        probabilities[where] = quietly(model.predict_proba, table_of([records[index] for index in chunk], where))
+        X = table_of([records[index] for index in chunk], where)
+        if hasattr(model, "predict_table"):  # of our own: says all at once
+            said.append(quietly(model.predict_table, X).set_index(pd.Index(where)))
+        else:
+            probabilities[where] = quietly(model.predict_proba, X)
         for part in fitted:
             errors |= _row_errors(part, where)
         progress(len(chunk))
-    probabilities[list(errors)] = np.nan
     table = pd.DataFrame({"image": [str(image) for image in images]})
-    table = _decide(table, probabilities, classes, model, positive)
+    if hasattr(model, "predict_table"):
+        known = pd.concat(said).drop(index=list(errors), errors="ignore") if said else pd.DataFrame(columns=_COLUMNS)
+        table = table.join(known)
+        table["decision"] = table["decision"].astype(object).where(table["decision"].notna(), None)
+    else:
+        probabilities[list(errors)] = np.nan
+        table = _decide(table, probabilities, classes, model, positive)
     return table.assign(error=[errors.get(index, "") for index in range(len(images))])
 
 
@@ -154,6 +168,8 @@ def clinical_columns(model: Any) -> list[str]:
 def _metadata_of(model: Any, metadata: pd.DataFrame | None) -> Any:
     """Give a function that makes the X of the model from records and their positions."""
     columns = clinical_columns(model)
+    if hasattr(model, "predict_table") and metadata is not None:  # takes what it finds
+        columns = list(metadata.columns.drop(["image", "found"], errors="ignore"))
     if not columns:
         return lambda records, _positions: records
     if metadata is None:

@@ -290,14 +290,19 @@ def _parse_where(text: str) -> tuple[str, str]:
 
 @_command(
     "predict",
+    "skinseg predict photos/ --out predictions.csv",
+    "skinseg predict photos/ --table patients.csv --image-column file --out predictions.csv",
     "skinseg predict photos/ --model melanoma.skops --out predictions.csv",
     "skinseg predict photos/ --model fused.skops --table patients.csv --image-column file --out predictions.csv",
 )
 @_images
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write, .csv, .tsv or .parquet.")
-@click.option("--model", metavar="FILE", required=True, help="Model file saved by `skinseg train` or skinseg.save.")
 @click.option(
-    "--table", type=click.Path(path_type=Path), help="Table of the clinical columns, for a model that uses some."
+    "--model", metavar="NAME or FILE", default="melanoma", show_default=True,
+    help="The model that comes trained (research use, no diagnosis), or a file saved by `skinseg train`.",
+)  # fmt: skip
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="Table of the clinical columns: age, sex, site, or the model's."
 )
 @click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
 @_jobs
@@ -307,7 +312,9 @@ def predict(
 ) -> None:
     """Predict the class of the lesion in IMAGES (files, folders or patterns).
 
-    The table has one row an image: image, melanoma_probability, decision, error.
+    The table has one row an image: image, melanoma_probability, decision, error;
+    of the packaged model also the interval of the probability, melanoma_low and
+    melanoma_high. It takes age, sex and site from --table where they are known.
     """
     import skinseg
 
@@ -316,10 +323,13 @@ def predict(
     from .outlining import find_images, write_table
 
     _check_out(out, (".csv", ".tsv", ".parquet"))
-    if not Path(model).is_file():
-        text = f"{model}: the model file does not exist; `skinseg train` makes one"
+    if model == "melanoma":
+        fitted = skinseg.load_pretrained(model)
+    elif Path(model).is_file():
+        fitted = skinseg.load(model)
+    else:
+        text = f"{model}: the model file does not exist; `skinseg train` makes one, or use the packaged model, melanoma"
         raise click.BadParameter(text, param_hint="--model")
-    fitted = skinseg.load(model)
     if not hasattr(fitted, "predict_proba"):
         raise click.BadParameter(f"{model} holds no classifier but a {type(fitted).__name__}", param_hint="--model")
     files = find_images(images)

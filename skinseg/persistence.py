@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils._metadata_requests import SIMPLE_METHODS
 
-from . import classification, clinical, features, metrics, pipeline, preprocessing, segmentation
+from . import classification, clinical, features, metrics, pipeline, preprocessing, pretrained, segmentation
 from ._files import write_file
 from .base import nested_estimators
 from .exceptions import ModelFileError
@@ -60,7 +60,7 @@ _NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
 
 def _own_types() -> set[str]:
     """Names of the classes and functions of skinseg that a model may hold."""
-    modules = (classification, features, pipeline, preprocessing, segmentation)
+    modules = (classification, features, pipeline, preprocessing, pretrained, segmentation)
     items = [item for module in modules for name in module.__all__ if isinstance(item := getattr(module, name), type)]
     # functions that select columns, and scores, which a search holds in its scorer
     items += [getattr(module, name) for module in (clinical, metrics) for name in module.__all__]

@@ -12,10 +12,13 @@ DATA = Path(os.environ.get("SKINSEG_DATA", Path(__file__).parents[2] / "shared" 
 
 # one process runs all of these (--dist loadgroup), for to import Keras and to trace a network takes seconds
 NEEDS_KERAS = (
+    "tests/classification/test_network",
     "tests/networks/",
     "tests/segmentation/test_network",
     "tests/test_experiments",
+    "CNNClassifier",
     "UNetSegmenter",
+    "graph_in_keras",
     "networks.md",
 )
 

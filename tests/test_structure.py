@@ -22,6 +22,7 @@ LEVELS = [
     {"metrics", "_batches", "clinical", "networks", "outlining"},
     {"segmentation", "preprocessing", "features", "classification", "datasets"},
     {"pipeline"},
+    {"pretrained"},
     {"persistence", "evaluation", "bulk", "inspection"},
     {"training"},
     {"demo"},

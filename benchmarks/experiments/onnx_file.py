@@ -3,7 +3,9 @@
 Converters fold the statistics of batch normalizations into the convolutions, after which a network cannot be trained
 on. Here each weight of Keras is a tensor of the file under its own name (``stem/kernel``), stored in 16 bits and cast
 to 32 when the file is opened; ONNX Runtime does the folding then. The graph takes what `skinseg.networks.letterbox`
-gives: uint8, (n, side, side, 3), and answers with a map of probabilities for each network, (n, networks, side, side).
+gives: uint8, (n, side, side, 3), and answers with what each network gives: a map of probabilities, (n, networks, side,
+side), or probabilities of classes, (n, networks, classes); and with the embedding of the first network, means over the
+image of the maps before the last projection of its encoder, (n, columns).
 """
 
 import numpy as np
@@ -11,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET, IR = 17, 8  # of 2022: whatever ONNX Runtime a user has reads them
+EMBEDDING = "block15_project"  # the layer whose input is averaged: 1,152 maps; else that which averages them itself
 
 
 class Writer:
@@ -56,6 +59,12 @@ def _convolve(w, prefix, layer, x):
     )  # fmt: skip
 
 
+def _multiply(w, prefix, layer, x):
+    weights = [w.weight(f"{prefix}{layer.name}/{name}", getattr(layer, name)) for name in ("kernel", "bias")]
+    x = w.node("Gemm", [x, *weights])
+    return w.node("Softmax", [x], axis=-1) if layer.activation.__name__ == "softmax" else x
+
+
 def _normalize(w, prefix, layer, x):
     names = ("gamma", "beta", "moving_mean", "moving_variance")
     parts = [w.weight(f"{prefix}{layer.name}/{name}", getattr(layer, name)) for name in names]
@@ -64,6 +73,8 @@ def _normalize(w, prefix, layer, x):
 
 def _activate(w, layer, x):
     kind = layer.activation.__name__
+    if kind == "softmax":
+        return w.node("Softmax", [x], axis=-1)
     if kind != "relu6":
         return w.node({"relu": "Relu", "sigmoid": "Sigmoid", "linear": "Identity"}[kind], [x])
     return w.node("Clip", [x, "zero", "six"])
@@ -87,6 +98,10 @@ def _apply(w, prefix, layer, inputs):
         return w.node("Add", inputs)
     if kind == "Concatenate":
         return w.node("Concat", inputs, axis=1)
+    if kind == "GlobalAveragePooling2D":
+        return w.node("ReduceMean", [x], axes=[2, 3], keepdims=0)
+    if kind == "Dense":
+        return _multiply(w, prefix, layer, x)
     if kind in ("Dropout", "SpatialDropout2D"):
         return x
     raise NotImplementedError(kind)
@@ -98,7 +113,7 @@ def make_onnx(models):
     Parameters
     ----------
     models : list of keras.Model
-        Of one input size, such as those of `skinseg.networks.efficientnet_lite_unet`.
+        Of one input size and kind of output, such as those of `skinseg.networks.efficientnet_lite_unet`.
 
     Returns
     -------
@@ -119,12 +134,24 @@ def make_onnx(models):
                 continue
             inputs = layer.input if isinstance(layer.input, list) else [layer.input]
             names[id(layer.output)] = _apply(w, f"net{number}/", layer, [names[id(item)] for item in inputs])
-        answers.append(names[id(model.outputs[0])])
+        answer = names[id(model.outputs[0])]
+        if len(model.output_shape) == 2:  # classes: a row for each network, as a map is for others
+            answer = w.node("Unsqueeze", [answer, w.constant(f"axis{number}", np.int64([1]))])
+        answers.append(answer)
+        if number == 0:
+            known = {layer.name for layer in model.layers}
+            maps = model.get_layer(EMBEDDING if EMBEDDING in known else "average").input
+            w.nodes.append(helper.make_node("ReduceMean", [names[id(maps)]], ["embedding"], axes=[2, 3], keepdims=0))
     w.nodes.append(helper.make_node("Concat", answers, ["probabilities"], axis=1))
+    shape = models[0].output_shape
+    shape = ["n", len(models), shape[-1]] if len(shape) == 2 else ["n", len(models), side, side]
     graph = helper.make_graph(
         w.nodes, "lesion",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", side, side, 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(models), side, side])],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, shape),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", maps.shape[-1]]),
+        ],
         w.tensors,
     )  # fmt: skip
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)

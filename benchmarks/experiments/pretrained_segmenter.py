@@ -111,6 +111,13 @@ def calibrate(images, masks):
     return [[0.0, *np.round(knots, 4).tolist(), 1.0], [0.0, *np.round(values, 4).tolist(), round(float(values[-1]), 4)]]
 
 
+def enter(name, entry):
+    """Write what is known of a network into the manifest, and leave the others there."""
+    manifest = WEIGHTS / "manifest.json"
+    known = json.loads(manifest.read_text()) if manifest.is_file() else {}
+    manifest.write_text(json.dumps({**known, name: entry}, indent=1) + "\n")
+
+
 def write(options):
     models = [skinseg.load(path) for path in options.model]
     made = onnx_file.make_onnx([model.model_ for model in models])
@@ -120,14 +127,14 @@ def write(options):
     entry = {
         "file": "lesion_unet.onnx", "sha256": hashlib.sha256(content).hexdigest(),
         "input_size": models[0].architecture_["input_size"], "architecture": models[0].architecture_,
-        "calibration": [[0, 1], [0, 1]], "license": "BSD-3-Clause", "card": "docs/pretrained_segmenter.md",
+        "embedding_size": made.graph.output[1].type.tensor_type.shape.dim[1].dim_value, "calibration": [[0, 1], [0, 1]],
+        "license": "BSD-3-Clause", "card": "docs/pretrained_segmenter.md",
         "data": "ISIC 2017 training images (CC-0); encoder from ImageNet weights (Apache-2.0)",
     }  # fmt: skip
-    manifest = WEIGHTS / "manifest.json"
-    manifest.write_text(json.dumps({"lesion_unet": entry}, indent=1) + "\n")
+    enter("lesion_unet", entry)
     images, masks, held, held_masks = split_training(options.table)
     entry["calibration"] = calibrate(images, masks)
-    manifest.write_text(json.dumps({"lesion_unet": entry}, indent=1) + "\n")
+    enter("lesion_unet", entry)
     print(f"{len(content):,} bytes, {len(models)} networks; {entry['calibration']}")
     packaged = skinseg.PretrainedSegmenter().score(held, held_masks)
     print(f"held out: {packaged:.4f}, each network with its weights in 32 bits: "

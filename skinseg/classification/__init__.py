@@ -1,5 +1,6 @@
 """Classifiers of lesions."""
 
+from ._network import CNNClassifier
 from ._rule import ABCDRuleClassifier
 
-__all__ = ["ABCDRuleClassifier"]
+__all__ = ["ABCDRuleClassifier", "CNNClassifier"]

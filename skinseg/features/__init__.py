@@ -2,6 +2,7 @@
 
 from ._abcd import ABCDFeaturizer
 from ._catalog import FEATURES
+from ._cnn import CNNFeaturizer
 from ._table import Feature
 from .asymmetry import measure_asymmetry
 from .border import measure_border
@@ -13,6 +14,7 @@ from .structure import measure_structure
 __all__ = [
     "FEATURES",
     "ABCDFeaturizer",
+    "CNNFeaturizer",
     "Feature",
     "PixelSize",
     "estimate_pixel_size",

@@ -1,5 +1,8 @@
-"""Pictures of images and outlines."""
+"""Pictures of images and outlines, and explanations of what a classifier says of an image."""
 
+from ._contributions import explain_prediction
+from ._explanation import Contributions
+from ._groups import groups_of
 from ._sheet import contact_sheet, draw_outline
 
-__all__ = ["contact_sheet", "draw_outline"]
+__all__ = ["Contributions", "contact_sheet", "draw_outline", "explain_prediction", "groups_of"]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import cv2
 import numpy as np
 
 from ..resampling import resize_image, shrink_to
 from ..synthesis import draw_hair, draw_ruler, draw_vignette, smooth_noise, to_image
 
-__all__ = ["augment", "letterbox", "letterbox_place", "letterbox_shape"]
+__all__ = ["FLIPS", "augment", "letterbox", "letterbox_part", "letterbox_place", "letterbox_shape", "mirrored"]
 
+FLIPS = ((), (0,), (1,), (0, 1))
+"""Axes of an image along which its mirror images are turned; the first is the image itself."""
 _FILL = (127, 127, 127)  # 0 for the network
 
 
@@ -22,6 +26,35 @@ def letterbox_shape(shape: tuple[int, int], size: int) -> tuple[int, int]:
 def letterbox_place(shape: tuple[int, int], size: int) -> tuple[int, int]:
     """Row and column at which an image of that shape begins in its square."""
     return (size - shape[0]) // 2, (size - shape[1]) // 2
+
+
+def letterbox_part(shape: tuple[int, int], size: int) -> tuple[slice, slice]:
+    """Rows and columns of its square in which an image of that shape lies."""
+    height, width = letterbox_shape(shape, size)
+    top, left = letterbox_place((height, width), size)
+    return slice(top, top + height), slice(left, left + width)
+
+
+def mirrored(squares: np.ndarray, parts: Sequence[tuple[slice, slice]]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Mirror images within their squares, and not the squares: an image may be off center by half a pixel.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n, size, size, 3)
+        Letterboxed images.
+    parts : sequence of (slice, slice)
+        Where they lie, see `letterbox_part`.
+
+    Yields
+    ------
+    axes, squares : tuple of int, ndarray
+        Each of `FLIPS` and the squares with their images turned by it.
+    """
+    for axes in FLIPS:
+        turned = squares.copy()
+        for square, part in zip(turned, parts, strict=True):
+            square[part] = np.flip(square[part], axes)
+        yield axes, turned
 
 
 def _check(name: str, pixels: np.ndarray, ndims: tuple[int, ...]) -> None:
@@ -68,7 +101,7 @@ def letterbox(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def augment(
-    image: np.ndarray, lesion: np.ndarray, size: int, strength: float, rng: np.random.Generator
+    image: np.ndarray, lesion: np.ndarray | None, size: int, strength: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Make one training sample of an image.
 
@@ -81,8 +114,9 @@ def augment(
     ----------
     image : ndarray of shape (H, W, 3), uint8
         The image.
-    lesion : ndarray of shape (H, W), uint8
-        The lesion, from 0 to 255.
+    lesion : ndarray of shape (H, W), uint8, or None
+        The lesion, from 0 to 255; an empty one if None. What happens to the
+        image does not depend on it.
     size : int
         Side of the sample in pixels.
     strength : float
@@ -103,6 +137,7 @@ def augment(
         If image or lesion are of another type, or not of one size.
     """
     _check("image", image, (3,))
+    lesion = np.zeros(image.shape[:2], np.uint8) if lesion is None else lesion
     _check("lesion", lesion, (2,))
     if lesion.shape != image.shape[:2]:
         raise ValueError(f"lesion must have the size of the image, {image.shape[:2]}, got {lesion.shape}")

@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.utils import Tags, check_random_state
@@ -30,11 +30,34 @@ from ._checkpoint import Progress, claim_folder, load_checkpoint, save_checkpoin
 from ._losses import LOSSES
 from ._pool import borrowed_model
 from ._stream import SampleSource
-from ._train import OPTIMIZERS, SCHEDULES, Plan, Trainer, compile_model
+from ._train import MAPS, OPTIMIZERS, SCHEDULES, Plan, Task, Trainer, compile_model
 
-__all__ = ["NetworkEstimator"]
+__all__ = ["Labels", "NetworkEstimator"]
 
 _FOLDER = [str, HasMethods(["__fspath__"]), None]
+
+
+class Labels(NamedTuple):
+    """Classes of images, for estimators that tell classes apart.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        The classes, sorted.
+    learn : ndarray of int
+        Positions in it of the classes of the images to learn from.
+    validation : ndarray of int or None
+        The same of the validation images, if these are given.
+    """
+
+    classes: np.ndarray
+    learn: np.ndarray
+    validation: np.ndarray | None
+
+    def targets(self, positions: Sequence[int], *, validation: bool = False) -> np.ndarray:
+        """Give the classes of some of the images as probabilities, one row an image."""
+        codes = self.learn if self.validation is None or not validation else self.validation
+        return np.eye(len(self.classes), dtype=np.float32)[codes[np.asarray(positions, np.intp)]]
 
 
 class NetworkEstimator(ImageEstimator):
@@ -43,6 +66,10 @@ class NetworkEstimator(ImageEstimator):
     The fitted state is arrays, settings and a version, so that it can be
     copied, pickled and sent to workers; a Keras model is made of it where one
     is needed, and shared by all estimators of one architecture in a process.
+
+    The network learns maps, from the reference masks of records. One that learns
+    classes hands their `Labels` to `_learn`, and says by `_task`, `_source`,
+    `_split`, `_class_weights` and `_sources_of` what is different for it.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -68,6 +95,7 @@ class NetworkEstimator(ImageEstimator):
         "random_state": ["random_state"],
     }
     _one_by_one: ClassVar[bool] = False  # a batch at once is cheaper
+    _task: ClassVar[Task] = MAPS
     input_size: int
     epochs: int
     batch_size: int
@@ -143,15 +171,21 @@ class NetworkEstimator(ImageEstimator):
 
     # ------------------------------------------------------------------ training
 
-    def _learn(self, records: Sequence[LesionImage], validation: Sequence[LesionImage] | None) -> Self:
-        """Train on records with reference masks; a part of them is set aside if there are none for validation."""
-        architecture = self._architecture()
+    def _learn(
+        self,
+        records: Sequence[LesionImage],
+        validation: Sequence[LesionImage] | None,
+        labels: Labels | None = None,
+        architecture: dict[str, Any] | None = None,
+    ) -> Self:
+        """Train on records; a part of them is set aside if there are none for validation."""
+        architecture = self._architecture() if architecture is None else architecture
         import_keras()
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         about: dict[str, Any] = {}
         resumed = None
         if self.checkpoint_dir is not None:
-            about = self._about(architecture, records, validation)
+            about = self._about(architecture, records, validation, labels)
             resumed = load_checkpoint(self.checkpoint_dir, about)
             if resumed is None:
                 claim_folder(self.checkpoint_dir, about)
@@ -159,10 +193,13 @@ class NetworkEstimator(ImageEstimator):
             seed = resumed[1]
         about["seed"] = seed
         errors: dict[int, str] = {}
-        learn, check = self._split(len(records), validation, seed)
+        learn, check = self._split(len(records), validation, seed, labels)
         checked = records if validation is None else validation
-        source = SampleSource([records[i] for i in learn], self.input_size, self.cache)
-        held = SampleSource([checked[i] for i in check], self.input_size, self.cache) if check else None
+        source = self._source([records[i] for i in learn], None if labels is None else labels.targets(learn))
+        held = None
+        if check:
+            targets = None if labels is None else labels.targets(check, validation=True)
+            held = self._source([checked[i] for i in check], targets)
 
         def on_failed(where: SampleSource, failed: dict[int, LesionImage]) -> None:
             given = where is held and validation is not None
@@ -177,7 +214,7 @@ class NetworkEstimator(ImageEstimator):
                 save_checkpoint(self.checkpoint_dir, progress, about)
 
         with opencv_threads(1):
-            weights = self._class_weights(source, on_failed)
+            weights = self._class_weights(source, on_failed, labels)
             first = self._build(architecture, seed)
             progress = Progress(self._weights_to_start(architecture, first)) if resumed is None else resumed[0]
             if [w.shape for w in progress.weights] != [w.shape for w in first.get_weights()]:
@@ -186,27 +223,38 @@ class NetworkEstimator(ImageEstimator):
                     f"{type(self).__name__}; fit a new estimator, with another checkpoint_dir"
                 )
             key = self._model_key("train", architecture, self.optimizer, self.loss, weights)
-            with borrowed_model(key, lambda: compile_model(first, self.optimizer, self.loss, weights)) as model:
+            task = self._task
+            with borrowed_model(key, lambda: compile_model(first, self.optimizer, self.loss, weights, task)) as model:
                 callbacks = self._callbacks()
                 try:
                     Trainer(
-                        model, self._plan(seed), source, held, callbacks=callbacks,
-                        verbose=int(self.verbose), name=type(self).__name__, on_failed=on_failed, on_epoch=on_epoch,
+                        model, self._plan(seed), source, held, callbacks=callbacks, verbose=int(self.verbose),
+                        name=type(self).__name__, on_failed=on_failed, on_epoch=on_epoch, task=task,
                     ).run(progress)  # fmt: skip
                 except BaseException:
                     # stopped by hand or diverged: what was reached; a fit before stays if nothing was
                     if progress.n_epochs:
-                        self._keep(architecture, progress)
+                        self._keep(architecture, progress, labels)
                     raise
                 finally:
                     self._hand_back(callbacks)
-                self._keep(architecture, progress)
+                self._keep(architecture, progress, labels)
         if self.on_error == "nan":
             self.errors_ = errors
+        self._learnt(source, held)
         return self
 
-    def _keep(self, architecture: dict[str, Any], progress: Progress) -> None:
+    def _source(self, records: Sequence[LesionImage], targets: np.ndarray | None) -> SampleSource:
+        """Make what gives the samples of records; the targets are those of classes."""
+        return SampleSource(records, self.input_size, self.cache)
+
+    def _learnt(self, source: SampleSource, held: SampleSource | None) -> None:
+        """Tell of what was seen in a training that is done."""
+
+    def _keep(self, architecture: dict[str, Any], progress: Progress, labels: Labels | None) -> None:
         self._set_network(architecture, progress.best or progress.weights)
+        if labels is not None:
+            self.classes_ = labels.classes
         self.history_ = {name: list(values) for name, values in progress.history.items()}
         self.n_epochs_ = progress.n_epochs
         self.best_epoch_ = progress.best_epoch
@@ -220,7 +268,11 @@ class NetworkEstimator(ImageEstimator):
         )  # fmt: skip
 
     def _about(
-        self, architecture: dict[str, Any], records: Sequence[LesionImage], validation: Sequence[LesionImage] | None
+        self,
+        architecture: dict[str, Any],
+        records: Sequence[LesionImage],
+        validation: Sequence[LesionImage] | None,
+        labels: Labels | None = None,
     ) -> dict[str, Any]:
         """Describe a training by all that its result follows from, to tell whose a checkpoint is."""
         # files by their names, so that a folder can be moved; what is in memory by its content
@@ -238,7 +290,12 @@ class NetworkEstimator(ImageEstimator):
             "n_images": [len(part) for part in names], "names": hash_of(names),
             "seed": int(check_random_state(self.random_state).randint(2**31 - 1)) if fixed else None,
         }  # fmt: skip
-        about["files"] = hash_of([[_stamps(record) for record in part] for part in (records, validation or ())])
+        about["files"] = hash_of(
+            [[[_stamp(s) for s in self._sources_of(record)] for record in part] for part in (records, validation or ())]
+        )
+        if labels is not None:
+            about["classes"] = [str(item) for item in labels.classes]
+            about["labels"] = hash_of(labels.learn, labels.validation)
         if self.warm_start and hasattr(self, "weights_"):
             about["start"] = self.weights_hash_
         if self.schedule in ("cosine", "one_cycle"):
@@ -248,8 +305,12 @@ class NetworkEstimator(ImageEstimator):
             about["plateau_patience"] = int(self.plateau_patience)
         return about
 
+    def _sources_of(self, record: LesionImage) -> list[Any]:
+        """Give what a network learns from of a record: files, or the array of a mask that is none."""
+        return [record.path, record._planes["reference_mask"][0]]
+
     def _split(
-        self, n_records: int, validation: Sequence[LesionImage] | None, seed: int
+        self, n_records: int, validation: Sequence[LesionImage] | None, seed: int, labels: Labels | None = None
     ) -> tuple[list[int], list[int]]:
         """Positions of the images to learn from, and of those to check with: in X, or in X_val."""
         if validation is not None:
@@ -268,8 +329,10 @@ class NetworkEstimator(ImageEstimator):
             return self.weights_
         return self._first_weights(model)
 
-    def _class_weights(self, source: SampleSource, on_failed: Callable[..., None]) -> tuple[float, float]:
-        """Weights of skin and lesion in the cross-entropy."""
+    def _class_weights(
+        self, source: SampleSource, on_failed: Callable[..., None], labels: Labels | None
+    ) -> tuple[float, ...]:
+        """Weights of skin and lesion, or of the classes, in the cross-entropy."""
         if self.class_weight is None:
             return 1.0, 1.0
         if "bce" not in self.loss:
@@ -291,7 +354,7 @@ class NetworkEstimator(ImageEstimator):
         shares = []
         for index in range(len(source)):
             try:
-                shares.append(float(source.read(index)[1].mean()) / 255)
+                shares.append(float(np.mean(source.read(index)[1])) / 255)  # type: ignore[arg-type]
             except Exception as error:  # as in training: named, and the others go on
                 on_failed(source, {index: fail(source.records[index], error)})
         share = float(np.mean(shares)) if shares else 0.0
@@ -386,10 +449,13 @@ class NetworkEstimator(ImageEstimator):
         ModelFileError
             If it is no file of Keras, or of a network of another shape.
         """
-        keras = import_keras()
         estimator = cls(**parameters)
         estimator._validate_params()
-        architecture = estimator._architecture()
+        return estimator._read_keras(path, estimator._architecture())
+
+    def _read_keras(self, path: str | os.PathLike[str], architecture: dict[str, Any]) -> Self:
+        """Take the weights out of a file of Keras."""
+        keras = import_keras()
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: the file does not exist")
@@ -403,21 +469,20 @@ class NetworkEstimator(ImageEstimator):
         except (ValueError, OSError, TypeError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
             raise ModelFileError(f"{path}: this is no .keras file, or it is damaged ({error})") from None
         weights = model.get_weights()
-        built = cls._build(architecture, 0)
+        built = self._build(architecture, 0)
         ours, theirs = ([w.shape for w in part] for part in (built.get_weights(), weights))
         shape = getattr(model, "input_shape", None)
         if ours != theirs or built.input_shape != shape:
             raise ModelFileError(
                 f"{path} holds a network of another shape ({sum(map(np.prod, theirs)):,.0f} weights, input "
-                f"{shape}) than {estimator} makes ({sum(map(np.prod, ours)):,.0f}, {built.input_shape}); "
+                f"{shape}) than {self} makes ({sum(map(np.prod, ours)):,.0f}, {built.input_shape}); "
                 "give the parameters that it was fitted with"
             )
-        estimator._set_network(architecture, weights)
-        estimator.history_, estimator.n_epochs_, estimator.best_epoch_ = {}, 0, 0
-        return estimator
+        self._set_network(architecture, weights)
+        self.history_, self.n_epochs_, self.best_epoch_ = {}, 0, 0
+        return self
 
 
-def _stamps(record: LesionImage) -> list[Any]:
-    """Name and size of the files of a record; the array of a mask that is none."""
-    mask = record._planes["reference_mask"][0]
-    return [(s.name, s.stat().st_size) if isinstance(s, Path) else s for s in (record.path, mask)]
+def _stamp(source: Any) -> Any:
+    """Name and size of a file; what is none as it is."""
+    return (source.name, source.stat().st_size) if isinstance(source, Path) else source

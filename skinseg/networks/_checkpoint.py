@@ -18,6 +18,7 @@ from ..exceptions import CheckpointError
 __all__ = ["Progress", "claim_folder", "load_checkpoint", "save_checkpoint"]
 
 CHECKPOINT = "checkpoint.npz"
+SCORES = ("val_jaccard", "val_auc")  # what the best epoch is chosen by, of networks that outline or that classify
 _FORMAT = 1
 _PARTS = ("weights", "average", "best", "optimizer")
 
@@ -53,11 +54,15 @@ class Progress:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the largest Jaccard index on the validation images, from 1 on; the last one without them."""
-        if not self.history.get("val_jaccard"):
+        """The epoch of the largest score on the validation images, from 1 on; the last one without them.
+
+        The score is the Jaccard index, or the ROC AUC of classes. Of equal ones, such as 0 at the beginning, or where
+        there is none (NaN), it is the epoch of the lowest loss, and of these the first.
+        """
+        scores = next((values for name in SCORES if (values := self.history.get(name))), None)
+        if scores is None:
             return self.n_epochs
-        # of equal ones, such as 0 at the beginning, that of the lowest loss, and of these the first
-        order = np.lexsort((np.array(self.history["val_loss"]), -np.array(self.history["val_jaccard"])))
+        order = np.lexsort((np.array(self.history["val_loss"]), -np.nan_to_num(np.array(scores))))
         return int(order[0]) + 1
 
 

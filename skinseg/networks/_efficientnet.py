@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as the encoder of a U-Net, and its ImageNet weights from their own package."""
+"""EfficientNet-Lite0 as the encoder of a U-Net and of a classifier, and its ImageNet weights from their own package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..exceptions import ModelFileError
 from ._graphs import Builder, Tensor, check_side
 from ._packaged import packaged_weights
 
-__all__ = ["efficientnet_lite_unet", "imagenet_weights"]
+__all__ = ["efficientnet_lite_classifier", "efficientnet_lite_unet", "imagenet_weights"]
 
 # repeats, kernel, stride of the first, expansion, filters of each stage (Tan & Le 2019, table 1; the Lite form keeps
 # the first and the last stage and the stem as they are, has ReLU6 in place of swish and no squeeze-and-excitation)
@@ -97,6 +97,96 @@ def efficientnet_lite_unet(
     T. Brox, "U-Net: convolutional networks for biomedical image segmentation",
     MICCAI 2015, 234-241.
     """
+    b, inputs, taps = _encoder(input_size, frozen_blocks, weights, seed)
+    b.activation = "relu"
+    x = b.dropout(taps[-1], dropout, spatial=True)
+    for level, (skip, factor) in enumerate(zip(taps[-2::-1], (6, 4, 2, 1), strict=True)):
+        x = b.upsample(x)
+        x = b.concatenate([x, skip])
+        x = b.conv(x, factor * base_filters, 1, name=f"join{level}")
+        x = b.conv(x, factor * base_filters, 3, name=f"decode{level}")
+    model = b.finish(inputs, x, enlarge=True, name="efficientnet_lite_unet")
+    if weights is not None:
+        model.set_weights(with_imagenet(model) if weights == "imagenet" else with_packaged(model))
+    return model
+
+
+def efficientnet_lite_classifier(
+    input_size: int = 224,
+    n_classes: int = 2,
+    *,
+    dropout: float = 0.2,
+    frozen_blocks: int = 0,
+    weights: str | None = None,
+    seed: int | None = None,
+) -> Any:
+    """Build a network that tells classes apart, with EfficientNet-Lite0 as its encoder.
+
+    The 320 maps of the last block, at 1/32 of the side, are averaged, and one
+    dense layer gives the probabilities. The encoder is that of
+    `efficientnet_lite_unet`, with the same names of layers.
+
+    Parameters
+    ----------
+    input_size : int, default=224
+        Side of the input in pixels, a multiple of 32.
+    n_classes : int, default=2
+        Number of classes, at least 2.
+    dropout : float, default=0.2
+        Share of the 320 averages that is dropped, in [0, 1).
+    frozen_blocks : int, default=0
+        How many of the 16 blocks keep their weights and statistics, from the
+        first on and with the stem, 0 to 16.
+    weights : {"imagenet", "skinseg"} or None, default=None
+        What the encoder has: weights from ImageNet, see `imagenet_weights`; those
+        of the network that comes with the package, which outlines lesions; or
+        chance, as the dense layer always has.
+    seed : int, default=None
+        Of the first weights and of the dropout; random if None.
+
+    Returns
+    -------
+    keras.Model
+        From (n, input_size, input_size, 3) RGB values from 0 to 255 to the
+        probabilities of the classes, (n, n_classes).
+
+    Raises
+    ------
+    ValueError
+        If input_size is no multiple of 32, n_classes is below 2, or weights is
+        none of those.
+    ImportError
+        If keras is not installed, or for ``weights="skinseg"`` onnx.
+
+    See Also
+    --------
+    efficientnet_lite_unet : The same encoder in a U-Net.
+    imagenet_weights : Weights of the encoder.
+
+    References
+    ----------
+    M. Tan, Q. Le, "EfficientNet: rethinking model scaling for convolutional
+    neural networks", ICML 2019, 6105-6114.
+    """
+    if n_classes < 2:
+        raise ValueError(f"n_classes must be at least 2, got {n_classes}")
+    b, inputs, taps = _encoder(input_size, frozen_blocks, weights, seed)
+    x = b.layer("GlobalAveragePooling2D", name="average")(taps[-1])
+    x = b.dropout(x, dropout)
+    # the averages are of any scale: small weights, so that a training begins near equal probabilities
+    small = b.keras.initializers.RandomNormal(stddev=0.01, seed=b.seed())
+    x = b.layer("Dense", n_classes, kernel_initializer=small, name="classes")(x)
+    x = b.layer("Activation", "softmax", name="probability")(x)
+    model = b.keras.Model(inputs, x, name="efficientnet_lite_classifier")
+    if weights is not None:
+        model.set_weights(with_imagenet(model) if weights == "imagenet" else with_packaged_encoder(model))
+    return model
+
+
+def _encoder(
+    input_size: int, frozen_blocks: int, weights: str | None, seed: int | None
+) -> tuple[Builder, Tensor, list[Tensor]]:
+    """Build the encoder: the builder, the input, and the maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the side."""
     check_side(input_size, 32)
     if weights not in ("imagenet", "skinseg", None):
         raise ValueError(f"weights must be 'imagenet', 'skinseg' or None, got {weights!r}")
@@ -115,22 +205,21 @@ def efficientnet_lite_unet(
                 taps.append(x)
             number += 1
     b.trainable = True
-    b.activation = "relu"
-    x = b.dropout(taps[-1], dropout, spatial=True)
-    for level, (skip, factor) in enumerate(zip(taps[-2::-1], (6, 4, 2, 1), strict=True)):
-        x = b.upsample(x)
-        x = b.concatenate([x, skip])
-        x = b.conv(x, factor * base_filters, 1, name=f"join{level}")
-        x = b.conv(x, factor * base_filters, 3, name=f"decode{level}")
-    model = b.finish(inputs, x, enlarge=True, name="efficientnet_lite_unet")
-    if weights is not None:
-        model.set_weights(with_imagenet(model) if weights == "imagenet" else with_packaged(model))
-    return model
+    return b, inputs, taps
 
 
 def with_imagenet(model: Any) -> list[np.ndarray]:
-    """Weights of an `efficientnet_lite_unet`, those of its encoder from ImageNet."""
-    known = imagenet_weights()
+    """Weights of a network on this encoder, those of the encoder from ImageNet."""
+    return _with(model, imagenet_weights())
+
+
+def with_packaged_encoder(model: Any) -> list[np.ndarray]:
+    """Weights of a network on this encoder, those of the encoder from the network that comes with the package."""
+    known = packaged_weights()
+    return _with(model, {name: known[name] for name in known if name.startswith(("stem", "block"))})
+
+
+def _with(model: Any, known: dict[str, np.ndarray]) -> list[np.ndarray]:
     return [known.get(name, start) for name, start in zip(_names(model), model.get_weights(), strict=True)]
 
 

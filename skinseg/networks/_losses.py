@@ -1,22 +1,24 @@
-"""Losses and the metric of training, on targets that carry a lesion and where it is known.
+"""Losses and the metric of training. Each function gives one value an image, of which Keras takes the mean.
 
-A target is (n, H, W, 2): the lesion, from 0 to 1, and 1 where the pixel counts, 0 outside of the image. Each function
-gives one value an image, of which Keras takes the mean.
+The target of a network that outlines lesions is (n, H, W, 2): the lesion, from 0 to 1, and 1 where the pixel counts, 0
+outside of the image. That of one that tells classes apart is (n, n_classes): the class as probabilities.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ._backend import import_keras
 
-__all__ = ["LOSSES", "jaccard", "make_loss"]
+__all__ = ["CLASS_LOSSES", "LOSSES", "jaccard", "make_class_loss", "make_loss"]
 
 LOSSES = ("bce", "bce_dice", "bce_jaccard", "dice", "focal_tversky", "jaccard")
+CLASS_LOSSES = ("cross_entropy", "focal")
 _SMOOTH = 1.0  # pixels; an empty mask has a defined overlap, and a gradient that empties the prediction
 _TINY = 1e-7
 _MISSED, _FALSE, _FOCUS = 0.7, 0.3, 0.75  # alpha, beta and 1 / gamma of Abraham & Khan 2019
+_GAMMA = 2  # of Lin et al. 2017
 
 Tensor = Any
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -102,6 +104,49 @@ def make_loss(name: str = "bce_jaccard", *, class_weight: tuple[float, float] = 
 
     def loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
         return sum(part(y_true, y_pred) for part in chosen)
+
+    return loss
+
+
+def make_class_loss(name: str = "cross_entropy", *, class_weight: Sequence[float] | None = None) -> Loss:
+    """Make a loss for probabilities of classes.
+
+    Parameters
+    ----------
+    name : {"cross_entropy", "focal"}, default="cross_entropy"
+        Cross-entropy, or the focal loss: the cross-entropy of each class times
+        (1 - its probability) ** 2, by which images that are told rightly and
+        surely count little.
+    class_weight : sequence of float, default=None
+        What the share of each class in the loss is multiplied by; 1 if None.
+
+    Returns
+    -------
+    callable
+        From targets (n, n_classes), the class as probabilities, and predictions
+        of the same shape to n losses.
+
+    Raises
+    ------
+    ValueError
+        If there is no such loss.
+
+    References
+    ----------
+    T. Lin, P. Goyal, R. Girshick, K. He, P. Dollar, "Focal loss for dense object
+    detection", ICCV 2017, 2999-3007.
+    """
+    if name not in CLASS_LOSSES:
+        raise ValueError(f"loss must be one of {CLASS_LOSSES}, got {name!r}")
+    weights = None if class_weight is None else [float(weight) for weight in class_weight]
+
+    def loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
+        ops = import_keras().ops
+        p = ops.clip(y_pred, _TINY, 1.0)
+        terms = -y_true * ops.log(p)
+        if name == "focal":
+            terms = terms * (1 - p) ** _GAMMA
+        return ops.sum(terms if weights is None else terms * ops.convert_to_tensor(weights, "float32"), -1)
 
     return loss
 

@@ -16,7 +16,14 @@ import numpy as np
 from .._mapping import batches_of
 from ..exceptions import ModelFileError
 
-__all__ = ["PackagedNetwork", "packaged_network", "packaged_weights", "run_packaged"]
+__all__ = [
+    "PackagedNetwork",
+    "embed_packaged",
+    "packaged_network",
+    "packaged_networks",
+    "packaged_weights",
+    "run_packaged",
+]
 
 _FOLDER = files("skinseg") / "weights"
 _AT_ONCE = 4  # images in a run: what is faster, and takes less memory, than larger batches
@@ -58,8 +65,13 @@ class PackagedNetwork(NamedTuple):
         Side in pixels of the squares that it takes.
     architecture : dict
         Settings of the graph, as of `skinseg.networks.efficientnet_lite_unet`.
-    calibration : list of two lists of float
-        Jaccard indices expected from its probabilities, and those that were measured.
+    embedding_size : int
+        Number of values by which it describes an image, see `embed_packaged`.
+    calibration : list of two lists of float, default=None
+        Of a network that outlines: Jaccard indices expected from its
+        probabilities, and those that were measured.
+    classes : list of str, default=None
+        Of a network that tells classes apart: their names.
     """
 
     name: str
@@ -67,7 +79,9 @@ class PackagedNetwork(NamedTuple):
     sha256: str
     input_size: int
     architecture: dict[str, Any]
-    calibration: list[list[float]]
+    embedding_size: int
+    calibration: list[list[float]] | None = None
+    classes: list[str] | None = None
 
     def read(self) -> bytes:
         """Read the file and check its hash.
@@ -90,6 +104,31 @@ class PackagedNetwork(NamedTuple):
 
 
 @cache
+def _networks() -> dict[str, PackagedNetwork]:
+    content = _read("manifest.json")
+    fields, optional = PackagedNetwork._fields[1:], PackagedNetwork._field_defaults
+    try:
+        return {
+            key: PackagedNetwork(
+                key, **{field: entry[field] for field in fields if field in entry or field not in optional}
+            )
+            for key, entry in json.loads(content).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{_FOLDER / 'manifest.json'} is damaged ({error!r}); {_AGAIN}") from None
+
+
+def packaged_networks() -> list[str]:
+    """Name the networks in the package.
+
+    Returns
+    -------
+    list of str
+        The names.
+    """
+    return list(_networks())
+
+
 def packaged_network(name: str = "lesion_unet") -> PackagedNetwork:
     """Look a network up in the manifest of the package.
 
@@ -110,14 +149,7 @@ def packaged_network(name: str = "lesion_unet") -> PackagedNetwork:
     ValueError
         If there is no network of that name.
     """
-    content = _read("manifest.json")
-    try:
-        networks = {
-            key: PackagedNetwork(key, **{field: entry[field] for field in PackagedNetwork._fields[1:]})
-            for key, entry in json.loads(content).items()
-        }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFileError(f"{_FOLDER / 'manifest.json'} is damaged ({error!r}); {_AGAIN}") from None
+    networks = _networks()
     if name not in networks:
         raise ValueError(f"there is no packaged network {name!r}, but {', '.join(networks)}")
     return networks[name]
@@ -175,8 +207,9 @@ def run_packaged(images: np.ndarray, network: PackagedNetwork | None = None) -> 
 
     Returns
     -------
-    ndarray of shape (n, n_members, side, side), float32
-        A map of probabilities from each member of the network.
+    ndarray of shape (n, n_members, side, side) or (n, n_members, n_classes), float32
+        A map of probabilities from each member of the network, or the
+        probabilities of classes.
 
     Raises
     ------
@@ -187,6 +220,41 @@ def run_packaged(images: np.ndarray, network: PackagedNetwork | None = None) -> 
     ImportError
         If ONNX Runtime is missing.
     """
+    return _run(images, network, "probabilities")
+
+
+def embed_packaged(images: np.ndarray, network: PackagedNetwork | None = None) -> np.ndarray:
+    """Describe letterboxed images by what a packaged network sees in them.
+
+    The values are the means over the image of the maps before the last
+    projection of its encoder, each from 0 to 6. What comes after them in the
+    network is not computed.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n, side, side, 3), uint8
+        The images, see `skinseg.networks.letterbox`.
+    network : PackagedNetwork, default=None
+        Which one; that which outlines lesions if None.
+
+    Returns
+    -------
+    ndarray of shape (n, embedding_size), float32
+        The embeddings.
+
+    Raises
+    ------
+    ValueError
+        If the images are of another shape or type.
+    ModelFileError
+        If the file was changed, or the inference library cannot open it.
+    ImportError
+        If ONNX Runtime is missing.
+    """
+    return _run(images, network, "embedding")
+
+
+def _run(images: np.ndarray, network: PackagedNetwork | None, output: str) -> np.ndarray:
     network = packaged_network() if network is None else network
     wanted = network.input_size, network.input_size, 3
     if images.dtype != np.uint8 or images.shape[1:] != wanted or not len(images):
@@ -195,7 +263,11 @@ def run_packaged(images: np.ndarray, network: PackagedNetwork | None = None) -> 
             f"shape {images.shape} and dtype {images.dtype}; skinseg.networks.letterbox makes such squares"
         )
     session = _session(network)
-    answers = [session.run(None, {"images": part})[0] for part in batches_of(images, _AT_ONCE)]
+    from onnxruntime import RunOptions  # imported by now
+
+    options = RunOptions()
+    options.only_execute_path_to_fetches = True
+    answers = [session.run([output], {"images": part}, options)[0] for part in batches_of(images, _AT_ONCE)]
     return np.concatenate(answers) if len(answers) > 1 else answers[0]
 
 

@@ -9,15 +9,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from ..exceptions import TrainingDivergedError
 from ..images import LesionImage
 from ._backend import import_keras
 from ._checkpoint import Progress
-from ._losses import jaccard, make_loss
+from ._losses import jaccard, make_class_loss, make_loss
 from ._stream import SampleSource, batch_stream
 
-__all__ = ["OPTIMIZERS", "SCHEDULES", "Plan", "Trainer", "compile_model", "rate_at"]
+__all__ = [
+    "CLASSES",
+    "MAPS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Plan",
+    "Task",
+    "Trainer",
+    "class_auc",
+    "compile_model",
+    "rate_at",
+]
 
 OPTIMIZERS = ("adam", "adamw", "nadam", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine", "one_cycle", "plateau")
@@ -64,7 +76,29 @@ class Plan:
     seed: int
 
 
-def compile_model(model: Any, optimizer: str, loss: str, class_weight: tuple[float, float]) -> Any:
+@dataclass(frozen=True)
+class Task:
+    """What a network learns to do.
+
+    Parameters
+    ----------
+    make_loss : callable
+        From the name of a loss and ``class_weight`` to the loss.
+    metrics : tuple of callable
+        What is told besides the loss of the images that are learnt from.
+    measure : callable
+        From a model to an object that takes batches of validation images,
+        ``add(x, y)``, and tells what was ``measured()``.
+    """
+
+    make_loss: Callable[..., Any]
+    metrics: tuple[Callable[..., Any], ...]
+    measure: Callable[[Any], Any]
+
+
+def compile_model(
+    model: Any, optimizer: str, loss: str, class_weight: tuple[float, ...], task: Task | None = None
+) -> Any:
     """Get a model ready for training.
 
     Parameters
@@ -74,15 +108,18 @@ def compile_model(model: Any, optimizer: str, loss: str, class_weight: tuple[flo
     optimizer : str
         One of `OPTIMIZERS`.
     loss : str
-        See `make_loss`.
-    class_weight : tuple of (float, float)
-        Weights of skin and of lesion.
+        See `make_loss`, or `make_class_loss`.
+    class_weight : tuple of float
+        Weights of skin and of lesion, or of the classes.
+    task : Task, default=None
+        What it learns; `MAPS` if None.
 
     Returns
     -------
     keras.Model
         The same.
     """
+    task = MAPS if task is None else task
     kinds = import_keras().optimizers
     made = {
         "adam": kinds.Adam,
@@ -92,7 +129,8 @@ def compile_model(model: Any, optimizer: str, loss: str, class_weight: tuple[flo
         "sgd": lambda: kinds.SGD(momentum=0.9, nesterov=True),
     }[optimizer]()
     # XLA takes minutes to compile such a network for CPUs
-    model.compile(made, make_loss(loss, class_weight=class_weight), metrics=[jaccard], jit_compile=False)
+    made_loss = task.make_loss(loss, class_weight=class_weight)
+    model.compile(made, made_loss, metrics=list(task.metrics), jit_compile=False)
     made.build(model.trainable_variables)
     return model
 
@@ -155,6 +193,8 @@ class Trainer:
         Told of images that cannot be read; may raise.
     on_epoch : callable
         Told of the progress after each epoch.
+    task : Task, default=None
+        What the model was compiled for; `MAPS` if None.
     """
 
     def __init__(
@@ -169,6 +209,7 @@ class Trainer:
         name: str = "network",
         on_failed: Callable[[SampleSource, dict[int, LesionImage]], None],
         on_epoch: Callable[[Progress], None],
+        task: Task | None = None,
     ) -> None:
         self.model = model
         self.plan = plan
@@ -180,6 +221,7 @@ class Trainer:
         self.name = name
         self.on_failed = on_failed
         self.on_epoch = on_epoch
+        self.task = MAPS if task is None else task
 
     def run(self, progress: Progress) -> None:
         """Train until the plan is fulfilled.
@@ -265,23 +307,23 @@ class Trainer:
                     raise self._diverged(progress, f"at step {step + 1} of epoch {epoch + 1}")
                 _move(average, model, plan.averaging, epoch * self.n_steps + step)
                 self.calls.on_train_batch_end(step, dict(logs))
-                bar.set_postfix(epoch=epoch + 1, loss=f"{logs['loss']:.3f}", jaccard=f"{logs['jaccard']:.3f}")
+                bar.set_postfix(epoch=epoch + 1, **{key: f"{value:.3f}" for key, value in logs.items()})
         if not logs:
             raise ValueError(f"{self.name} cannot learn: none of the {len(self.images)} images could be read")
         return {**logs, "learning_rate": rate}
 
     def _evaluate(self, source: SampleSource, progress: Progress) -> dict[str, float]:
-        """Measure loss and Jaccard index on images as they are."""
+        """Measure loss and score on images as they are."""
         plan = self.plan
-        means = _Means(self.model)
-        logs: dict[str, float] = {}
+        measure = self.task.measure(self.model)
         batches = np.array_split(np.arange(len(source)), math.ceil(len(source) / plan.batch_size))
         with batch_stream(source, batches, plan.input_size, 0.0, (plan.seed,)) as stream:
             for x, y, failed in stream:
                 if failed:
                     self.on_failed(source, failed)
                 if len(x):
-                    logs = means.add(self.model.test_on_batch, x, y)
+                    measure.add(x, y)
+        logs: dict[str, float] = measure.measured()
         if not logs:
             raise ValueError(f"{self.name}: none of the {len(source)} validation images could be read")
         if not np.isfinite(logs["loss"]):
@@ -310,6 +352,73 @@ class _Means:
         for key, value in step(x, y, return_dict=True).items():
             self._sums[key] = self._sums.get(key, 0.0) + len(x) * float(value)
         return {key: total / self._count for key, total in self._sums.items()}
+
+
+class _MapMeasure:
+    """Means of loss and Jaccard index over the validation images."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._means = _Means(model)
+        self._logs: dict[str, float] = {}
+
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        self._logs = self._means.add(self._model.test_on_batch, x, y)
+
+    def measured(self) -> dict[str, float]:
+        return self._logs
+
+
+class _ClassMeasure:
+    """Mean loss of the validation images, and ROC AUC of all of them."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._losses: list[np.ndarray] = []
+        self._labels: list[np.ndarray] = []
+        self._found: list[np.ndarray] = []
+
+    def add(self, x: np.ndarray, y: np.ndarray) -> None:
+        found = np.asarray(self._model.predict_on_batch(x))
+        self._losses.append(np.asarray(self._model.loss(y, found)))
+        self._labels.append(y)
+        self._found.append(found)
+
+    def measured(self) -> dict[str, float]:
+        if not self._losses:
+            return {}
+        loss = float(np.concatenate(self._losses).astype(np.float64).mean())
+        found = np.concatenate(self._found)
+        auc = class_auc(np.concatenate(self._labels), found) if np.isfinite(found).all() else math.nan
+        return {"loss": loss, "auc": auc}
+
+
+def class_auc(labels: np.ndarray, found: np.ndarray) -> float:
+    """Area under the ROC curve: of the second of two classes, or the mean of each of more against the others.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n, n_classes)
+        The classes, as probabilities; the largest one counts.
+    found : ndarray of shape (n, n_classes)
+        Probabilities.
+
+    Returns
+    -------
+    float
+        The area; a class that none of the images has, or all, is left out. NaN
+        where that leaves none.
+    """
+    truth = labels.argmax(axis=1)
+    columns = (1,) if labels.shape[1] == 2 else range(labels.shape[1])
+    areas = [roc_auc_score(truth == k, found[:, k]) for k in columns if 0 < (truth == k).sum() < len(truth)]
+    return float(np.mean(areas)) if areas else math.nan
+
+
+MAPS = Task(make_loss, (jaccard,), _MapMeasure)
+"""Outline lesions: targets are maps."""
+CLASSES = Task(make_class_loss, (), _ClassMeasure)
+"""Tell classes apart: targets are probabilities of classes."""
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -15,14 +15,13 @@ from ..base import BaseSegmenter
 from ..images import LesionImage
 from ..masks import expected_jaccard, jaccard_cut
 from ..networks import letterbox
-from ..networks._augment import letterbox_place, letterbox_shape
+from ..networks._augment import FLIPS, letterbox_part, mirrored
 
 __all__ = ["UNTOUCHED", "LetterboxedSegmenter"]
 
 # defaults of the post-processing: maps of networks need none beyond the component and its holes
 UNTOUCHED = dict.fromkeys(("opening", "closing", "margin", "smoothing", "min_area"), "0.0")
 _CUTS = 0.2, 0.5  # within which the cut of an image is chosen
-_FLIPS = ((), (0,), (1,), (0, 1))  # axes of an image
 
 
 class LetterboxedSegmenter(BaseSegmenter):
@@ -71,15 +70,15 @@ class LetterboxedSegmenter(BaseSegmenter):
     def _maps(self, squares: Sequence[np.ndarray], shapes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
         """Probabilities of letterboxed images, without what is beside the images."""
         batch = np.stack(squares)
-        places = [_place(shape, self._side()) for shape in shapes]
+        places = [letterbox_part(shape, self._side()) for shape in shapes]
         if not self.test_time_augmentation:
             answers = self._run_network(batch)[..., 0]
             return [np.ascontiguousarray(answer[place]) for answer, place in zip(answers, places, strict=True)]
         maps = [np.zeros(square[place].shape[:2], np.float32) for square, place in zip(batch, places, strict=True)]
-        for axes, turned in _mirrored(batch, places):
+        for axes, turned in mirrored(batch, places):
             answers = self._run_network(turned)[..., 0]
             for total, answer, place in zip(maps, answers, places, strict=True):
-                total += np.flip(answer[place], axes) / np.float32(len(_FLIPS))
+                total += np.flip(answer[place], axes) / np.float32(len(FLIPS))
         return maps
 
     def _apply_batch(self, records: Sequence[LesionImage]) -> list[Any]:
@@ -109,19 +108,3 @@ class LetterboxedSegmenter(BaseSegmenter):
                 except Exception as error:  # such as a full disk
                     results[index] = fail(records[index], error)
         return results
-
-
-def _place(shape: tuple[int, int], side: int) -> tuple[slice, slice]:
-    """Rows and columns of the square in which an image of that shape lies."""
-    height, width = letterbox_shape(shape, side)
-    top, left = letterbox_place((height, width), side)
-    return slice(top, top + height), slice(left, left + width)
-
-
-def _mirrored(batch: np.ndarray, places: Sequence[tuple[slice, slice]]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
-    """Mirror images within their squares: not the square, in which the image may be off center."""
-    for axes in _FLIPS:
-        turned = batch.copy()
-        for square, place in zip(turned, places, strict=True):
-            square[place] = np.flip(square[place], axes)
-        yield axes, turned

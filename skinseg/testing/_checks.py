@@ -84,18 +84,31 @@ def _is_segmenter(estimator: Any) -> bool:
     return get_tags(estimator).estimator_type == "segmenter"
 
 
+def _is_classifier(estimator: Any) -> bool:
+    return get_tags(estimator).estimator_type == "classifier"
+
+
 def _run(estimator: Any, X: Any) -> list[np.ndarray]:
     """What the estimator makes of X, one array an image."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EmptyMaskWarning)
         if _is_segmenter(estimator):
             return list(estimator.predict(X))
+        if _is_classifier(estimator):
+            return list(estimator.predict_proba(X))
         result = estimator.transform(X)
     return [item.image if isinstance(item, LesionImage) else item for item in result]
 
 
 def _fit(estimator: Any, X: Any, masks: Any = None) -> Any:
+    if _is_classifier(estimator):
+        return estimator.fit(X, _labels(len(X)))
     return estimator.fit(X, list(masks) if masks is not None and _is_segmenter(estimator) else None)
+
+
+def _labels(count: int) -> list[str]:
+    """Two classes in turn."""
+    return ["b" if index % 2 else "a" for index in range(count)]
 
 
 def _fitted(estimator: Any, equal: bool = False) -> tuple[Any, list[Any]]:
@@ -104,10 +117,15 @@ def _fitted(estimator: Any, equal: bool = False) -> tuple[Any, list[Any]]:
     return _fit(clone(estimator), X, masks), X
 
 
-def _assert_same(first: list[Any], second: list[Any], what: str) -> None:
+def _assert_same(first: list[Any], second: list[Any], what: str, estimator: Any = None) -> None:
+    """Compare results; probabilities of classifiers that say that they are not deterministic to 1e-5."""
+    loose = estimator is not None and _is_classifier(estimator) and get_tags(estimator).non_deterministic
     assert len(first) == len(second), f"{what}: {len(first)} and {len(second)} results"
     for index, (a, b) in enumerate(zip(first, second, strict=True)):
-        np.testing.assert_array_equal(a, b, err_msg=f"{what}: image {index}")
+        if loose:
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5, err_msg=f"{what}: image {index}")
+        else:
+            np.testing.assert_array_equal(a, b, err_msg=f"{what}: image {index}")
 
 
 @contextlib.contextmanager
@@ -146,7 +164,7 @@ def check_fit_idempotent(estimator: Any) -> None:
     """A second fit changes nothing."""
     fitted, X = _fitted(estimator)
     first = _run(fitted, X)
-    _assert_same(first, _run(_fit(fitted, X, _data()[1]), X), "fitted twice")
+    _assert_same(first, _run(_fit(fitted, X, _data()[1]), X), "fitted twice", fitted)
 
 
 def check_init_parameters_kept(estimator: Any) -> None:
@@ -162,7 +180,7 @@ def check_init_parameters_kept(estimator: Any) -> None:
 def check_pickle(estimator: Any) -> None:
     """A pickled estimator gives the same results."""
     fitted, X = _fitted(estimator)
-    _assert_same(_run(fitted, X), _run(pickle.loads(pickle.dumps(fitted)), X), "pickled")
+    _assert_same(_run(fitted, X), _run(pickle.loads(pickle.dumps(fitted)), X), "pickled", fitted)
 
 
 def check_version_stamp(estimator: Any) -> None:
@@ -179,8 +197,8 @@ def check_subset_invariance(estimator: Any) -> None:
     """The result for an image does not depend on the others, nor on their order."""
     fitted, X = _fitted(estimator)
     full = _run(fitted, X)
-    _assert_same(full, [_run(fitted, [x])[0] for x in X], "one by one")
-    _assert_same(full[::-1], _run(fitted, X[::-1]), "reversed")
+    _assert_same(full, [_run(fitted, [x])[0] for x in X], "one by one", fitted)
+    _assert_same(full[::-1], _run(fitted, X[::-1]), "reversed", fitted)
 
 
 def check_input_not_modified(estimator: Any) -> None:
@@ -228,14 +246,15 @@ def check_containers(estimator: Any) -> None:
         if plane is None:
             forms |= {"paths": files, "paths as str": list(map(str, files)), "array of str": np.array(files, dtype=str)}
         for form, X in forms.items():
-            _assert_same(expected, _run(_fit(clone(estimator), X, masks), X), form)
+            _assert_same(expected, _run(_fit(clone(estimator), X, masks), X), form, estimator)
 
 
 def check_one_image(estimator: Any) -> None:
-    """One image is enough."""
+    """One image is enough; to learn classes takes one of each."""
     images, masks = _data()
-    X = _records(estimator, images[:1], masks[:1])
-    assert len(_run(_fit(clone(estimator), X, masks[:1]), X)) == 1
+    n_learnt = 2 if _is_classifier(estimator) else 1
+    X = _records(estimator, images[:n_learnt], masks[:n_learnt])
+    assert len(_run(_fit(clone(estimator), X, masks[:n_learnt]), X[:1])) == 1
 
 
 def check_odd_images(estimator: Any) -> None:
@@ -264,6 +283,12 @@ def check_output_type(estimator: Any) -> None:
     """Image steps give 1-D object arrays, featurizers float64 tables, masks are bool and as large as their images."""
     for equal in (True, False):
         fitted, X = _fitted(estimator, equal)
+        if _is_classifier(fitted):
+            assert not hasattr(fitted, "transform")
+            probabilities = fitted.predict_proba(X)
+            assert probabilities.shape == (len(X), len(fitted.classes_))
+            assert probabilities.dtype == np.float64
+            continue
         result = fitted.transform(X)
         assert isinstance(result, np.ndarray)
         if isinstance(result[0], LesionImage):
@@ -301,7 +326,7 @@ def check_bad_items_listed(estimator: Any) -> None:
     with _expect(ValueError, type(fitted).__name__, "5 of 6", *words):
         _run(fitted, bad)
     with _expect(ValueError):
-        clone(estimator).fit(bad)
+        _fit(clone(estimator), bad)
 
 
 def check_bad_containers(estimator: Any) -> None:
@@ -330,7 +355,7 @@ def check_truncated_file(estimator: Any) -> None:
         with _expect(ImageBatchError, "cut", f"X[{len(X) - 1}]"):
             _run(estimator, X)
         result = _tolerant(estimator, X)
-        _assert_same(expected, result[:-1], "beside a failed image")
+        _assert_same(expected, result[:-1], "beside a failed image", estimator)
         last = result[-1]
         assert last is None or (isinstance(last, np.ndarray) and np.isnan(last).all()) or last == "failed"
         assert list(estimator.errors_) == [len(X) - 1]
@@ -338,8 +363,8 @@ def check_truncated_file(estimator: Any) -> None:
 
 def _tolerant(estimator: Any, X: Any) -> list[Any]:
     estimator.set_params(on_error="nan")
-    if _is_segmenter(estimator):
-        return list(estimator.predict(X))
+    if _is_segmenter(estimator) or _is_classifier(estimator):
+        return _run(estimator, X)
     result = estimator.transform(X)
     if not isinstance(result[0], LesionImage):
         return list(result)
@@ -356,16 +381,16 @@ def check_reference_mask_not_read(estimator: Any) -> None:
     told = [record.with_(reference_mask=mask) for record, mask in zip(records, masks, strict=True)]
     missing = [record.with_(reference_mask=Path("no such mask.png")) for record in records]
     expected = _run(fitted, records)
-    _assert_same(expected, _run(fitted, told), "with reference masks")
-    _assert_same(expected, _run(fitted, missing), "with reference masks that cannot be read")
+    _assert_same(expected, _run(fitted, told), "with reference masks", fitted)
+    _assert_same(expected, _run(fitted, missing), "with reference masks that cannot be read", fitted)
 
 
 def check_n_jobs(estimator: Any) -> None:
     """Two workers give what one gives, and the same image twice gives the same twice."""
     fitted, X = _fitted(estimator)
     expected = _run(fitted, X)
-    _assert_same(expected, _run(fitted, [*X, *X])[len(X) :], "the second time")
-    _assert_same(expected, _run(fitted.set_params(n_jobs=2), X), "n_jobs=2")
+    _assert_same(expected, _run(fitted, [*X, *X])[len(X) :], "the second time", fitted)
+    _assert_same(expected, _run(fitted.set_params(n_jobs=2), X), "n_jobs=2", fitted)
 
 
 def check_memory(estimator: Any) -> None:
@@ -378,14 +403,16 @@ def check_memory(estimator: Any) -> None:
         for place in (folder, Path(folder)):
             cached = clone(fitted).set_params(memory=place)
             _fit(cached, X, _data()[1])
-            _assert_same(expected, _run(cached, X), "filling the cache")
-            _assert_same(expected, _run(cached, X), "reading the cache")
+            _assert_same(expected, _run(cached, X), "filling the cache", fitted)
+            _assert_same(expected, _run(cached, X), "reading the cache", fitted)
             again = _fit(clone(cached), X, _data()[1])
-            _assert_same(expected[::-1], _run(again, X[::-1]), "reading the cache after clone")
+            _assert_same(expected[::-1], _run(again, X[::-1]), "reading the cache after clone", fitted)
 
 
 def check_set_output(estimator: Any) -> None:
-    """`set_output` works, and names match columns."""
+    """`set_output` works, and names match columns; a classifier has no such output."""
+    if _is_classifier(estimator):
+        return
     fitted, X = _fitted(estimator)
     names = list(fitted.get_feature_names_out())
     plain = fitted.transform(X)
@@ -453,6 +480,36 @@ def check_masks_of_other_sizes(estimator: Any) -> None:
         fitted.score(X, masks[:4])
 
 
+def check_classifier(estimator: Any) -> None:
+    """Probabilities are those of ``classes_``, labels may be of any kind, and wrong ones are refused."""
+    if not (_is_classifier(estimator) and get_tags(estimator).requires_fit):
+        return
+    images, masks = _data()
+    X = _records(estimator, images, masks)
+    kinds: list[Any] = [[True, False, True, True, False], [3, 1, 3, 1, 1]]
+    if get_tags(estimator).classifier_tags.multi_class:
+        kinds.append(["b", "a", "c", "b", "a"])
+    for y in kinds:
+        fitted = clone(estimator).fit(X, y)
+        np.testing.assert_array_equal(fitted.classes_, np.unique(y))
+        probabilities, predicted = fitted.predict_proba(X), fitted.predict(X)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-12)
+        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+        np.testing.assert_array_equal(predicted, fitted.classes_[probabilities.argmax(axis=1)])
+        assert fitted.score(X, y) == np.mean(predicted == np.asarray(y))
+    found = cross_val_predict(clone(estimator), X, _labels(5), cv=2, method="predict_proba")
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-12)
+    for y, words in (
+        (["a"] * 5, ["only one class", "'a'"]),
+        (["a", "b"], ["2 labels for 5 images"]),
+        (["a", "b", None, "a", "b"], ["NaN", "1 of 5"]),
+        ([0.5, 1.25, 2.5, 3.1, 0.5], ["continuous"]),
+        (None, ["the target y is None"]),
+    ):
+        with _expect(ValueError, *words):
+            clone(estimator).fit(X, y)
+
+
 _CHECKS: tuple[Callable[[Any], None], ...] = (
     check_fit_returns_self,
     check_unfitted_raises,
@@ -477,6 +534,7 @@ _CHECKS: tuple[Callable[[Any], None], ...] = (
     check_labels_are_no_masks,
     check_segmenter_scores,
     check_masks_of_other_sizes,
+    check_classifier,
 )
 
 
@@ -495,7 +553,7 @@ def image_checks(estimator: Any) -> list[Callable[[Any], None]]:
     Parameters
     ----------
     estimator : estimator
-        An image-to-image step, a segmenter or a featurizer.
+        An image-to-image step, a segmenter, a featurizer or a classifier.
 
     Returns
     -------
@@ -519,8 +577,8 @@ def check_image_estimator(estimator: Any) -> None:
     Parameters
     ----------
     estimator : estimator
-        An image-to-image step, a segmenter or a featurizer made on the bases in
-        `skinseg.base`, or with the same interface.
+        An image-to-image step, a segmenter, a featurizer or a classifier made on
+        the bases in `skinseg.base`, or with the same interface.
 
     Raises
     ------

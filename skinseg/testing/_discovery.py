@@ -20,6 +20,11 @@ _SETTINGS: dict[str, tuple[dict[str, Any], ...]] = {
     "ABCDFeaturizer": ({}, {"segmenter": skinseg.ThresholdSegmenter(), "groups": ("border", "color")}),
     "ABCDRuleClassifier": ({}, {"recalibrate": "threshold"}, {"recalibrate": "weights"}),
     "BCDUNetSegmenter": ({**_TINY_NETWORK, "base_filters": 2, "dense_blocks": 1},),
+    "CNNClassifier": (
+        {**_TINY_NETWORK, "input_size": 32},
+        {**_TINY_NETWORK, "input_size": 32, "view": "lesion", "test_time_augmentation": True},
+    ),
+    "CNNFeaturizer": ({}, {"view": "image", "batch_size": 2}),
     "ChanVeseSegmenter": ({}, {"start": "mask"}),
     "ColorConstancy": ({}, {"method": "gray_edge", "p": float("inf"), "sigma": 2, "gamma": 2.2}),
     "EfficientUNetSegmenter": ({**_TINY_NETWORK, "input_size": 32, "base_filters": 2},),

@@ -42,9 +42,9 @@ def folder(tmp_path, monkeypatch):
     copy = shutil.copytree(ROOT / "skinseg" / "weights", tmp_path / "weights")
     monkeypatch.setattr(ours, "_FOLDER", copy)
     monkeypatch.setattr(ours, "_sessions", {})
-    packaged_network.cache_clear()
+    ours._networks.cache_clear()
     yield copy
-    packaged_network.cache_clear()
+    ours._networks.cache_clear()
 
 
 @pytest.fixture
@@ -451,7 +451,8 @@ def test_a_file_of_two_networks_answers_as_they_do(writer, members):
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     images = np.random.default_rng(1).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
-    (answer,) = session.run(None, {"images": images})
+    answer, embedding = session.run(None, {"images": images})
+    assert embedding.shape == (3, made.graph.output[1].type.tensor_type.shape.dim[1].dim_value)
     assert answer.shape == (3, 2, 32, 32)
     expected = [model.predict_on_batch(images.astype(np.float32))[..., 0] for model in members]
     assert np.std(expected[0] - expected[1]) > 0.02  # so that they cannot be mixed up
