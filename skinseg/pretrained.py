@@ -261,7 +261,7 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
     >>> model = load_pretrained("melanoma")
     >>> model.predict_proba(lesions.images).shape
     (3, 2)
-    >>> frame = lesions.frame[["age", "sex", "site"]].assign(image=lesions.images)
+    >>> frame = lesions.frame[["age_approximate", "sex", "site"]].assign(image=lesions.images)
     >>> model.predict_interval(frame).shape
     (3, 2)
     """

@@ -73,6 +73,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/metadata_routing.md",
         "docs/networks.md",
         "docs/preprocessing.md",
+        "docs/pretrained_melanoma.md",
         "docs/pretrained_segmenter.md",
         "docs/segmentation.md",
     ],

@@ -87,7 +87,7 @@ class CNNFeaturizer(BaseFeaturizer):
     ...     ])),
     ... ])
     >>> pipe.fit_transform(lesions.images).shape
-    (3, 1172)
+    (3, 1174)
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
