@@ -29,7 +29,15 @@ from skinseg import (
 from skinseg._mapping import transform_batch
 from skinseg.datasets import make_lesions
 from skinseg.exceptions import ModelFileError
-from skinseg.networks import efficientnet_lite_unet, letterbox, packaged_network, run_packaged
+from skinseg.networks import (
+    efficientnet_lite_classifier,
+    efficientnet_lite_unet,
+    embed_packaged,
+    letterbox,
+    packaged_network,
+    packaged_networks,
+    run_packaged,
+)
 from skinseg.networks._packaged import packaged_weights
 
 ROOT = Path(__file__).parents[2]
@@ -421,17 +429,22 @@ def writer():
     return module
 
 
+def vary(model, rng):
+    """Give normalizations other weights and statistics than the first."""
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            n = layer.gamma.shape[0]
+            gamma, variance = rng.uniform(0.8, 1.2, (2, n))
+            layer.set_weights([gamma, *rng.normal(0, 0.1, (2, n)), variance])
+
+
 @pytest.fixture
 def members(writer):
     """Two small networks whose weights, statistics included, are none of the first values."""
     models = [efficientnet_lite_unet(32, base_filters=2, seed=seed) for seed in range(2)]
     rng = np.random.default_rng(0)
     for model in models:
-        for layer in model.layers:
-            if type(layer).__name__ == "BatchNormalization":
-                n = layer.gamma.shape[0]
-                gamma, variance = rng.uniform(0.8, 1.2, (2, n))
-                layer.set_weights([gamma, *rng.normal(0, 0.1, (2, n)), variance])
+        vary(model, rng)
         last = next(layer for layer in model.layers[::-1] if hasattr(layer, "kernel"))
         last.kernel.assign(20 * last.kernel)  # maps that are not all nearly one half
     return models
@@ -471,3 +484,37 @@ def test_a_layer_that_is_not_known_is_told(writer):
     model = keras.Model(inputs, keras.layers.MaxPooling2D()(inputs))
     with pytest.raises(NotImplementedError, match="MaxPooling2D"):
         writer.make_onnx([model])
+
+
+def test_a_file_of_classes_answers_as_its_network(writer):
+    import keras
+    import onnxruntime
+
+    model = efficientnet_lite_classifier(32, 3, seed=0)
+    vary(model, np.random.default_rng(0))
+    kernel = model.get_layer("classes").kernel
+    kernel.assign(100 * kernel)  # probabilities that are not all one third
+    content = writer.make_onnx([model]).SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(1).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    answer, embedding = session.run(None, {"images": images})
+    maps = keras.Model(model.input, model.get_layer("block15_project").input)
+    values = images.astype(np.float32)
+    np.testing.assert_allclose(answer[:, 0], model.predict_on_batch(values), atol=5e-3)
+    np.testing.assert_allclose(embedding, maps.predict_on_batch(values).mean(axis=(1, 2)), atol=5e-3)
+    assert np.ptp(answer[0, 0]) > 0.1
+
+
+def test_networks_are_listed():
+    assert packaged_networks() == ["lesion_unet", "melanoma"]
+    with pytest.raises(ValueError, match=r"no packaged network 'unet', but lesion_unet, melanoma"):
+        packaged_network("unet")
+
+
+def test_the_network_of_the_melanoma_model(squares):
+    network = packaged_network("melanoma")
+    assert network.classes == ["nevus", "melanoma", "seborrheic_keratosis"]
+    answer = run_packaged(squares, network)
+    assert answer.shape == (len(squares), 1, 3)
+    np.testing.assert_allclose(answer.sum(axis=2), 1, atol=1e-5)
+    assert embed_packaged(squares, network).shape == (len(squares), network.embedding_size)
