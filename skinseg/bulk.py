@@ -17,6 +17,7 @@ from .features import ABCDFeaturizer
 from .outlining import NO_LESION, quietly, split_readable
 from .pipeline import BatchedPipeline
 from .preprocessing import ImageResizer
+from .pretrained import CLINICAL_COLUMNS, PretrainedClassifier, wrong_ages
 
 __all__ = ["measure_files", "predict_files", "rows_for"]
 
@@ -94,7 +95,8 @@ def predict_files(
     metadata : DataFrame, default=None
         The clinical columns, one row an image, where the model uses some; an
         image whose row is missing throughout gets no probability (see
-        `rows_for`).
+        `rows_for`), but from `skinseg.PretrainedClassifier` that of the image
+        alone.
     positive : object, default=None
         The positive of two classes; the second if None.
     n_jobs : int, default=None
@@ -107,21 +109,28 @@ def predict_files(
     DataFrame
         A row an image: ``image``; ``melanoma_probability`` and ``decision``
         for two classes (and ``melanoma_low`` and ``melanoma_high``, an interval,
-        where the model gives one, as `skinseg.PretrainedClassifier` does), or a column ``probability_<class>`` each and
-        ``decision``; ``error``. Images that failed, or show no lesion, have no
+        where the model gives one, as `skinseg.PretrainedClassifier` does), or a
+        column ``probability_<class>`` each and ``decision``; ``error``. Images that failed, or show no lesion, have no
         probability.
     """
     check_is_fitted(model)
     parts = lesion_parts(model)
     for part in parts:
         part.set_params(on_error="nan", n_jobs=n_jobs, verbose=0)
-    if hasattr(model, "predict_table"):
-        model.set_params(on_error="nan", n_jobs=n_jobs)
+    for part in nested_estimators(model):
+        if isinstance(part, PretrainedClassifier):
+            part.set_params(on_error="nan", n_jobs=n_jobs)
     fitted = [part for part in parts if hasattr(part, "steps_")]
+    packaged = isinstance(model, PretrainedClassifier)
     table_of = _metadata_of(model, metadata)
     positions, records, errors = split_readable(images)
-    if metadata is not None and "found" in metadata:
-        errors |= {index: NOT_IN_TABLE for index, found in enumerate(metadata["found"]) if not found}
+    if metadata is not None:
+        if packaged:  # which judges by the image alone where nothing is known
+            unfit = wrong_ages(metadata)
+        else:
+            known = metadata["found"] if "found" in metadata else [True] * len(images)
+            unfit = {index: NOT_IN_TABLE for index, found in enumerate(known) if not found}
+        errors = {**unfit, **errors}
         kept = [place for place, index in enumerate(positions) if index not in errors]
         positions, records = [positions[place] for place in kept], [records[place] for place in kept]
     classes = list(model.classes_)
@@ -131,7 +140,7 @@ def predict_files(
     for chunk in batches_of(range(len(records)), _CHUNK):
         where = [positions[index] for index in chunk]
         X = table_of([records[index] for index in chunk], where)
-        if hasattr(model, "predict_table"):  # of our own: says all at once
+        if packaged:  # says all at once
             said.append(quietly(model.predict_table, X).set_index(pd.Index(where)))
         else:
             probabilities[where] = quietly(model.predict_proba, X)
@@ -139,9 +148,9 @@ def predict_files(
             errors |= _row_errors(part, where)
         progress(len(chunk))
     table = pd.DataFrame({"image": [str(image) for image in images]})
-    if hasattr(model, "predict_table"):
-        known = pd.concat(said).drop(index=list(errors), errors="ignore") if said else pd.DataFrame(columns=_COLUMNS)
-        table = table.join(known)
+    if packaged:
+        rows = pd.concat(said).drop(index=list(errors), errors="ignore") if said else pd.DataFrame(columns=_COLUMNS)
+        table = table.join(rows)
         table["decision"] = table["decision"].astype(object).where(table["decision"].notna(), None)
     else:
         probabilities[list(errors)] = np.nan
@@ -168,8 +177,14 @@ def clinical_columns(model: Any) -> list[str]:
 def _metadata_of(model: Any, metadata: pd.DataFrame | None) -> Any:
     """Give a function that makes the X of the model from records and their positions."""
     columns = clinical_columns(model)
-    if hasattr(model, "predict_table") and metadata is not None:  # takes what it finds
-        columns = list(metadata.columns.drop(["image", "found"], errors="ignore"))
+    if isinstance(model, PretrainedClassifier) and metadata is not None:  # takes what it finds
+        columns = [column for column in metadata if str(column).lower() in CLINICAL_COLUMNS]
+        if not columns:
+            raise ValueError(
+                f"the table has none of the clinical columns that the model knows ({', '.join(CLINICAL_COLUMNS)}), but "
+                f"{', '.join(map(str, metadata.columns.drop('found', errors='ignore')))}; rename its columns, or leave "
+                "it out"
+            )
     if not columns:
         return lambda records, _positions: records
     if metadata is None:
@@ -241,8 +256,8 @@ def _decide(
 
 def _row_errors(pipe: BatchedPipeline, positions: Sequence[int]) -> dict[int, str]:
     """Messages of the last call, in the numbering of the files."""
-    errors = {positions[index]: NO_LESION for index in pipe.empty_}
-    for index, text in pipe.errors_.items():
+    errors = {positions[index]: NO_LESION for index in getattr(pipe, "empty_", ())}
+    for index, text in getattr(pipe, "errors_", {}).items():
         errors[positions[index]] = text
     return errors
 

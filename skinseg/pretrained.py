@@ -33,7 +33,14 @@ from .pipeline import BatchedPipeline
 from .preprocessing import ImageResizer
 from .segmentation import PretrainedSegmenter
 
-__all__ = ["PretrainedClassifier", "clinical_table", "load_pretrained", "make_measures", "network_log_odds"]
+__all__ = [
+    "CLINICAL_COLUMNS",
+    "PretrainedClassifier",
+    "clinical_table",
+    "load_pretrained",
+    "make_measures",
+    "network_log_odds",
+]
 
 _FOLDER = files("skinseg") / "weights"
 _MODELS = ("melanoma",)
@@ -46,6 +53,9 @@ _COLUMNS = {
     "sex": ("sex", "gender"),
     "site": ("site", "anatom_site_general", "anatom_site_general_challenge", "localization", "position"),
 }
+CLINICAL_COLUMNS = tuple(name for names in _COLUMNS.values() for name in names)
+"""Names under which age, sex and site are looked for, whatever their case."""
+
 _SITES = {
     "abdomen": "anterior torso", "chest": "anterior torso", "back": "posterior torso", "face": "head/neck",
     "scalp": "head/neck", "ear": "head/neck", "neck": "head/neck", "head": "head/neck", "hand": "upper extremity",
@@ -138,8 +148,8 @@ def clinical_table(frame: pd.DataFrame, settings: dict[str, Any]) -> tuple[pd.Da
     Returns
     -------
     table : DataFrame
-        ``age_approximate`` (NaN where it is not known), ``age_missing``, and a
-        column of 0 and 1 for each category and for its absence.
+        ``age_approximate``, and a column of 0 and 1 for each category; NaN
+        where it is not known.
     known : ndarray of shape (n_images,), bool
         Rows of which anything is known.
 
@@ -149,47 +159,76 @@ def clinical_table(frame: pd.DataFrame, settings: dict[str, Any]) -> tuple[pd.Da
         If an age is no number, or not from 0 to 120.
     """
     given = {name: _column(frame, names) for name, names in _COLUMNS.items()}
+    wrong = wrong_ages(frame)
+    if wrong:
+        listed = "; ".join(f"row {row}: {text}" for row, text in list(wrong.items())[:5])
+        raise ValueError(f"{len(wrong)} of {len(frame)} rows have no age that can be used: {listed}")
     age = _ages(given["age_approximate"])
-    columns = {"age_approximate": age, "age_missing": np.isnan(age).astype(float)}
+    columns = {"age_approximate": age}
     known = ~np.isnan(age)
     for name, choices in settings["categories"].items():
         values = np.array([_category(value, name) for value in given[name]], dtype=object)
         strange = sorted({value for value in values if value is not None and value not in choices})
         if strange:
             warnings.warn(
-                f"the model knows no {name} called {', '.join(map(repr, strange))} and takes such rows as of none of "
-                f"those that it knows: {', '.join(choices)}",
+                f"the model knows no {name} called {', '.join(map(repr, strange))} and takes it as not known; it knows "
+                f"{', '.join(choices)}",
                 SkinsegWarning,
                 stacklevel=2,
             )
-        missing = np.array([value is None for value in values])
-        known |= ~missing
-        columns |= {f"{name}_{choice}": (values == choice).astype(float) for choice in choices}
-        columns[f"{name}_missing"] = missing.astype(float)
+        found = np.isin(values, choices)
+        known |= found
+        columns |= {f"{name}_{choice}": np.where(found, values == choice, np.nan) for choice in choices}
     return pd.DataFrame(columns, index=frame.index), known
 
 
 def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
-    lower = {str(column).lower(): column for column in reversed(list(frame.columns))}
-    found = next((lower[name] for name in names if name in lower), None)
-    return pd.Series([None] * len(frame), dtype=object) if found is None else frame[found]
+    """Take of each row the first of the columns that has a value."""
+    lower = [str(column).lower() for column in frame.columns]
+    result = pd.Series([None] * len(frame), index=frame.index, dtype=object)
+    for name in names:
+        places = [place for place, column in enumerate(lower) if column == name]
+        if len(places) > 1:
+            raise ValueError(f"the frame has {len(places)} columns {name!r}; keep one of them")
+        if places:
+            given = frame.iloc[:, places[0]].astype(object)
+            empty = [_is_unknown(value) for value in result]
+            result = result.where(~np.array(empty, bool), given)
+    return result
+
+
+def _is_unknown(value: Any) -> bool:
+    return bool(pd.isna(value)) or str(value).strip().lower() in _UNKNOWN
 
 
 def _ages(values: pd.Series) -> np.ndarray:
-    plain = [None if pd.isna(value) or str(value).strip().lower() in _UNKNOWN else value for value in values]
-    ages = pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce").to_numpy(float)
-    wrong = [
-        f"{value!r} (row {row})"
-        for row, (value, age) in enumerate(zip(plain, ages, strict=True))
-        if value is not None and not 0 <= age <= 120
-    ]
-    if wrong:
-        raise ValueError(f"ages must be numbers of years from 0 to 120, or empty; got {', '.join(wrong[:5])}")
-    return ages
+    plain = [None if _is_unknown(value) or isinstance(value, (bool, np.bool_)) else value for value in values]
+    return pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce").to_numpy(float)
+
+
+def wrong_ages(frame: pd.DataFrame) -> dict[int, str]:
+    """Find the rows whose age is no number of years.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        See `clinical_table`.
+
+    Returns
+    -------
+    dict of int to str
+        Position of the row -> what is wrong.
+    """
+    given = _column(frame, _COLUMNS["age_approximate"])
+    return {
+        row: f"the age must be a number of years from 0 to 120, or empty; it is {value!r}"
+        for row, (value, age) in enumerate(zip(given, _ages(given), strict=True))
+        if not _is_unknown(value) and not 0 <= age <= 120
+    }
 
 
 def _category(value: Any, name: str) -> str | None:
-    if pd.isna(value) or str(value).strip().lower() in _UNKNOWN:
+    if _is_unknown(value):
         return None
     text = str(value).strip().lower()
     return (_SEXES if name == "sex" else _SITES).get(text, text)
@@ -221,7 +260,7 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
         Which packaged model.
     threshold : float, default=None
         Probability from which `predict` says melanoma, in (0, 1). None is that
-        which found 90 %% of the melanomas among images that the model had not
+        which found 90 % of the melanomas among images that the model had not
         seen; with a ``prevalence`` it moves along.
     prevalence : float, default=None
         Share of melanomas among the lesions that the model is used on, in
@@ -336,20 +375,35 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
         ----------
         X : sequence of images or DataFrame
             See `predict_proba`.
-        y : None
-            Ignored.
+        y : array-like, default=None
+            Nothing is learnt from it; it must hold 0 (benign) and 1 (melanoma), so
+            that scores are right.
 
         Returns
         -------
         self : object
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            If y holds other classes.
         """
         self._validate_params()
         check_images(_images_of(X), self)
+        if y is not None and not set(np.unique(np.asarray(y)).tolist()) <= {0, 1}:
+            raise ValueError(
+                f"PretrainedClassifier says 0 for benign and 1 for melanoma, and y has the classes "
+                f"{np.unique(np.asarray(y)).tolist()}; recode them, for no score would be right"
+            )
         return self._prepare()
 
+    @property
+    def classes_(self) -> np.ndarray:
+        """0 for benign, 1 for melanoma."""
+        return np.array([0, 1])
+
     def _prepare(self) -> Self:
-        self.classes_ = np.array([0, 1])
         # no step learns; what fit wants is an image, any
         self.lesion_ = make_measures(self._read().settings).fit([np.zeros((1, 1, 3), np.uint8)])
         return self
@@ -382,7 +436,8 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
             with the column ``image`` and some of age (``age_approximate``,
             ``age``), ``sex`` and ``site`` (``anatom_site_general``,
             ``localization``). A row without any of these is judged by its image
-            alone.
+            alone. An image without a lesion is judged as a whole, with an
+            `EmptyMaskWarning`.
 
         Returns
         -------
@@ -440,8 +495,7 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
         ndarray of shape (n_images, 2)
             Lower and upper probability.
         """
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie in (0, 1), got {level!r}")
+        _check_level(level)
         return self._interval(self._score(X)[1], level)
 
     def _interval(self, fits: np.ndarray, level: float) -> np.ndarray:
@@ -466,6 +520,7 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
             ``melanoma_high``, and ``decision``, 0 or 1, None where an image
             failed.
         """
+        _check_level(level)
         odds, fits, clinical = self._score(X)
         probability = expit(odds + self._shift())
         if self.threshold is None:
@@ -492,12 +547,15 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
         """Measure the images: the columns of the model, and of which rows clinical data are known."""
         self._validate_params()
         settings = self._read().settings
+        records = check_images(_images_of(X), self)
+        # before any work on images, for an age may be none
+        frame = X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else pd.DataFrame(index=range(len(records)))
+        clinical, known = clinical_table(frame, settings)
         if not hasattr(self, "lesion_"):
             self._prepare()
         execution = {name: getattr(self, name) for name in ("batch_size", "n_jobs", "memory", "on_error", "verbose")}
-        rows = self.lesion_.set_params(**execution).transform(check_images(_images_of(X), self))
-        if self.on_error == "nan":
-            self.errors_ = self.lesion_.errors_
+        rows = self.lesion_.set_params(**execution).transform(records)
+        self.errors_ = self.lesion_.errors_ if self.on_error == "nan" else {}
         names = self.lesion_.get_feature_names_out()
         table = pd.DataFrame(rows, columns=names)
         found = {}
@@ -505,9 +563,6 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
             views = [name for name in names if name.endswith(f"_{label}") and "__probability_" in name]
             found[f"network_{label}"] = network_log_odds(table[views].to_numpy())
         abcd = {name.partition("__")[2]: table[name] for name in names if name.startswith("abcd__")}
-        clinical, known = clinical_table(
-            X.reset_index(drop=True) if isinstance(X, pd.DataFrame) else pd.DataFrame(index=range(len(rows))), settings
-        )
         measured = pd.concat([pd.DataFrame(found), pd.DataFrame(abcd), clinical], axis=1)
         measured.loc[np.isnan(measured[list(found)]).any(axis=1), :] = np.nan  # failed
         return measured, known
@@ -516,8 +571,7 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
         """Give what each column stands for in the sum: scaled values, 0 for those that are missing."""
         arrays = self._read().arrays
         values = table[self._read().settings["columns"][variant]].to_numpy(float)
-        values = np.where(np.isnan(values), arrays[f"{variant}_median"], values)
-        terms: np.ndarray = (values - arrays[f"{variant}_mean"]) / arrays[f"{variant}_scale"]
+        terms: np.ndarray = np.nan_to_num((values - arrays[f"{variant}_mean"]) / arrays[f"{variant}_scale"])
         return terms
 
     def _score(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -551,6 +605,11 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
         added.loc[known, "clinical"] += float(arrays["clinical_intercept"] - arrays["image_intercept"])
         added.loc[failed] = np.nan
         return added, baseline, baseline + added.sum(axis=1, skipna=False).to_numpy()
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level!r}")
 
 
 def _images_of(X: Any) -> Any:

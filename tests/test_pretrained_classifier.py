@@ -106,15 +106,34 @@ def test_names_of_columns_and_values_of_other_tables(model, frame):
 
 
 def test_a_site_that_is_not_known(model, frame):
-    with pytest.warns(SkinsegWarning, match=r"knows no site called 'left knee'.*head/neck"):
+    with pytest.warns(SkinsegWarning, match=r"knows no site called 'left knee'.*not known.*head/neck"):
         odds = model.decision_function(frame.assign(site="left knee"))
-    assert np.isfinite(odds).all()
+    np.testing.assert_array_equal(odds, model.decision_function(frame.assign(site=None)))
 
 
 @pytest.mark.parametrize("age", [-1, 200, "old"])
 def test_ages_that_are_none(model, frame, age):
-    with pytest.raises(ValueError, match=rf"from 0 to 120.*{age}.*row 1"):
+    with pytest.raises(ValueError, match=rf"1 of 6 rows.*row 1.*from 0 to 120.*{age}"):
         model.predict_proba(frame.assign(age_approximate=[30, age, 30, 30, 30, 30]))
+
+
+def test_what_is_missing_adds_nothing(model, frame):
+    """And a column that has the value counts where another of its names is empty."""
+    expected = model.decision_function(frame)
+    doubled = frame.assign(age=frame["age_approximate"], age_approximate=None)
+    np.testing.assert_array_equal(model.decision_function(doubled), expected)
+    added, *_ = model._contributions(frame[["image", "sex"]])
+    table, _ = model._measure(frame[["image", "sex"]])
+    assert table["age_approximate"].isna().all()
+    assert added.notna().all().all()
+    twice = pd.concat([frame, frame[["sex"]]], axis=1)
+    with pytest.raises(ValueError, match="2 columns 'sex'"):
+        model.predict(twice)
+
+
+def test_labels_that_are_not_its_own(lesions):
+    with pytest.raises(ValueError, match=r"says 0 for benign and 1 for melanoma.*\['ben', 'mel'\]"):
+        PretrainedClassifier().fit(lesions.images, ["mel", "ben"] * 3)
 
 
 def test_prevalence_shifts_the_log_odds_and_not_the_decision(model, lesions):
@@ -273,6 +292,27 @@ def test_the_command_predicts_without_a_model_file(lesions, frame, tmp_path):
     assert done.exit_code == 0, done.output
     expected = load_pretrained().predict_proba(frame.iloc[:3])[:, 1]
     np.testing.assert_allclose(pd.read_csv(tmp_path / "both.csv")["melanoma_probability"], expected, atol=1e-9)
+
+
+def test_bad_rows_of_a_table_stop_nothing(lesions, frame, tmp_path):
+    for index, image in enumerate(lesions.images[:3]):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), image[..., ::-1])
+    rows = {"image": ["0", "1"], "Age": [130, 40], "mask": ["yes", "no"], "name": ["A", "B"]}
+    pd.DataFrame(rows).to_csv(tmp_path / "patients.csv", index=False)
+    call = ["predict", str(tmp_path), "--out", str(tmp_path / "out.csv"), "--quiet", "--table"]
+    done = CliRunner().invoke(main, [*call, str(tmp_path / "patients.csv")])
+    assert done.exit_code == 1
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table["melanoma_probability"].isna().tolist() == [True, False, False]
+    assert "0 to 120" in table["error"][0]
+    assert table["error"].isna().tolist() == [False, True, True]
+    alone = load_pretrained().predict_proba(lesions.images[2:3])[0, 1]
+    assert table["melanoma_probability"][2] == pytest.approx(alone)  # not in the table
+    pd.DataFrame({"image": ["0"], "Alter": [50]}).to_csv(tmp_path / "german.csv", index=False)
+    done = CliRunner().invoke(main, [*call, str(tmp_path / "german.csv")])
+    assert done.exit_code == 2
+    assert "none of the clinical columns" in done.output
+    assert "Alter" in done.output
 
 
 @pytest.mark.realdata

@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from melanoma_network import CLASSES, MARGINS
 from pretrained_segmenter import WEIGHTS
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
@@ -35,7 +36,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from skinseg import ABCDFeaturizer, BatchedPipeline, ImageResizer, PretrainedSegmenter, load_pretrained
 from skinseg.datasets import load_lesion_table
 from skinseg.evaluation import bootstrap_interval, threshold_at_sensitivity
-from skinseg.exceptions import EmptyMaskWarning
+from skinseg.exceptions import EmptyMaskWarning, SkinsegWarning
 from skinseg.metrics import expected_calibration_error, partial_auc_score, specificity_at_sensitivity
 from skinseg.pretrained import clinical_table
 
@@ -44,6 +45,7 @@ CLINICAL = ["age_approximate", "sex", "site"]
 STRENGTHS = 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1
 WEIGHTS_OF_NETWORK = 3.0, 10.0, 30.0  # columns that the regularization is to spare
 WEIGHTS_OF_CLINICAL = 1.0, 3.0, 10.0
+FEWEST = 30  # images of a category; rarer ones count as not known
 CLINICAL_COLUMNS = "age_", "sex_", "site_"
 N_BOOTSTRAPS = 100
 SENSITIVITY = 0.9
@@ -53,7 +55,6 @@ SCORES = {
     "specificity at 82 %": partial(specificity_at_sensitivity, sensitivity=0.82),
     "partial AUC above 80 %": partial_auc_score,
     "Brier": brier_score_loss,
-    "ECE": expected_calibration_error,
 }
 
 
@@ -67,35 +68,41 @@ def measures(data, network, cache):
     pipe = BatchedPipeline(steps, memory=cache, n_jobs=2, verbose=1).fit(data.images)
     abcd = pd.DataFrame(pipe.transform(data.images), columns=pipe.get_feature_names_out())
     frame = data.frame[CLINICAL].reset_index(drop=True)
-    categories = {name: sorted(frame[name].dropna().str.lower().unique().tolist()) for name in ("sex", "site")}
-    categories = {name: [value for value in values if value != "unknown"] for name, values in categories.items()}
-    clinical, known = clinical_table(frame, {"categories": categories})
+    counts = {name: frame[name].str.lower().value_counts() for name in ("sex", "site")}
+    categories = {
+        name: sorted(value for value in found.index[found >= FEWEST] if value != "unknown")
+        for name, found in counts.items()
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkinsegWarning)  # of categories that are too rare
+        clinical, known = clinical_table(frame, {"categories": categories})
     abcd = abcd.loc[:, abcd.notna().any()]  # without a scale there are no millimeters
     log_odds = pd.DataFrame({f"network_{label}": network[label] for label in CLASSES[1:]})
     print(f"clinical data known of {known.mean():.0%}")
-    return pd.concat([log_odds, abcd, clinical], axis=1), categories
+    empty = clinical.isna().astype(float)
+    guess, _ = out_of_fold(empty.loc[:, empty.any()], np.asarray(data.target, int), np.asarray(data.groups))
+    print(f"which of them are empty has by itself a ROC AUC of {roc_auc_score(data.target, guess):.3f}: it is not used")
+    return pd.concat([log_odds, abcd, clinical], axis=1), categories, known
 
 
 class Sum:
-    """A logistic regression on imputed and scaled columns, some of them weighted."""
+    """A logistic regression on scaled columns, some of them weighted; what is missing counts as the mean."""
 
     def __init__(self, strength, network, clinical):
         self.strength, self.network, self.clinical = strength, network, clinical
 
     def fit(self, table, y):
         values = table.to_numpy(float)
-        self.median = np.nanmedian(values, axis=0)
-        values = np.where(np.isnan(values), self.median, values)
-        self.mean, self.scale = values.mean(axis=0), values.std(axis=0)
-        self.scale[self.scale == 0] = 1
+        self.mean, self.scale = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
+        # of a rare category the deviation is small, and to divide by it would take the regularization off
+        self.scale[(self.scale == 0) | table.columns.str.startswith(("sex_", "site_"))] = 1
         self.scale[table.columns.str.startswith("network_")] /= self.network
         self.scale[table.columns.str.startswith(CLINICAL_COLUMNS)] /= self.clinical
         self.model = LogisticRegression(C=self.strength, max_iter=5000).fit(self.terms(table), y)
         return self
 
     def terms(self, table):
-        values = table.to_numpy(float)
-        return (np.where(np.isnan(values), self.median, values) - self.mean) / self.scale
+        return np.nan_to_num((table.to_numpy(float) - self.mean) / self.scale)
 
     def predict(self, table):
         return self.model.predict_proba(self.terms(table))[:, 1]
@@ -125,14 +132,14 @@ def out_of_fold(table, y, groups):
 
 
 def tell(name, y, probability, groups):
-    values = [
-        str(bootstrap_interval(score, y, probability, groups=groups, random_state=0)) for score in SCORES.values()
-    ]
-    print(f"| {name} | {' | '.join(values)} |", flush=True)
+    values = [bootstrap_interval(score, y, probability, groups=groups, random_state=0) for score in SCORES.values()]
+    # of the calibration error no interval: bootstrap samples have larger ones than the images
+    error = expected_calibration_error(y, probability)
+    print(f"| {name} | {' | '.join(map(str, values))} | {error:.3f} |", flush=True)
 
 
 def heading(first):
-    print(f"\n| {first} | {' | '.join(SCORES)} |\n|{'---|' * (len(SCORES) + 1)}")
+    print(f"\n| {first} | {' | '.join(SCORES)} | ECE |\n|{'---|' * (len(SCORES) + 2)}")
 
 
 def curve(y, probability):
@@ -173,7 +180,7 @@ def fitted(table, y, groups, arrays, variant):
     """Fit a variant on all images, and on bootstrap samples of their groups."""
     settings = chosen(table, y, groups, 1)
     model = Sum(*settings).fit(table, y)
-    arrays |= {f"{variant}_{name}": getattr(model, name) for name in ("median", "mean", "scale")}
+    arrays |= {f"{variant}_{name}": getattr(model, name) for name in ("mean", "scale")}
     arrays[f"{variant}_coef"] = model.model.coef_[0]
     arrays[f"{variant}_intercept"] = model.model.intercept_[0]
     names, numbers = np.unique(groups, return_inverse=True)
@@ -213,7 +220,7 @@ def train(options):
     network = np.load(options.network)
     if network["image"].tolist() != [path.stem for path in data.images]:
         raise SystemExit(f"{options.network} is of other images than {options.table}")
-    table, categories = measures(data, network, options.cache)
+    table, categories, known = measures(data, network, options.cache)
     clinical = [name for name in table.columns if name.startswith(CLINICAL_COLUMNS)]
     seen = [name for name in table.columns if name.startswith("network_")]
     abcd = [name for name in table.columns if name not in (*clinical, *seen)]
@@ -226,12 +233,16 @@ def train(options):
     heading("2,000 training images, out of fold")
     for name, columns in kinds.items():
         found[name], settings = out_of_fold(table[columns], y, groups)
+        without = name.removesuffix(", clinical")
+        if without != name:  # as the packaged model does: of whom nothing is known is judged by the image alone
+            found[name] = np.where(known, found[name], found[without])
         tell(name, y, found[name], groups)
         print(f"  {settings}")
     variants = {"image": "network, ABCD", "clinical": "network, ABCD, clinical"}
     thresholds = {}
     for variant, name in variants.items():
-        thresholds[variant] = round(threshold_at_sensitivity(y, found[name], SENSITIVITY), 4)
+        # down to the next of four digits, for the sensitivity is to be reached
+        thresholds[variant] = float(np.floor(1e4 * threshold_at_sensitivity(y, found[name], SENSITIVITY)) / 1e4)
         called = found[name] >= thresholds[variant]
         print(f"\n{variant}: from {thresholds[variant]} on sensitivity {called[y == 1].mean():.3f}, "
               f"specificity {(~called[y == 0]).mean():.3f}")  # fmt: skip
@@ -253,7 +264,10 @@ def validate(options):
         said = model.predict_table(X)
         tell(name, y, said["melanoma_probability"].to_numpy(), groups)
         called = said["decision"].to_numpy(int)
-        print(f"  sensitivity {called[y == 1].mean():.3f}, specificity {1 - called[y == 0].mean():.3f}")
+        found = binomtest(int(called[y == 1].sum()), int(y.sum()))
+        bounds = found.proportion_ci()
+        print(f"  sensitivity {found.statistic:.3f} (exact interval {bounds.low:.2f} to {bounds.high:.2f}), "
+              f"specificity {1 - called[y == 0].mean():.3f}")  # fmt: skip
 
 
 def main():
