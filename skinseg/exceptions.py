@@ -13,6 +13,7 @@ __all__ = [
     "ModelFileError",
     "SkinsegWarning",
     "TrainingDivergedError",
+    "UngroupedWarning",
     "UnknownColumnsWarning",
     "VersionMismatchWarning",
 ]
@@ -100,6 +101,10 @@ class SkinsegWarning(UserWarning):
 
 class EmptyMaskWarning(SkinsegWarning):
     """No lesion was found in an image: its mask is empty and its features are NaN."""
+
+
+class UngroupedWarning(SkinsegWarning):
+    """Ids of lesions or patients repeat in a table, and no groups were named: folds may part what belongs together."""
 
 
 class UnknownColumnsWarning(SkinsegWarning):

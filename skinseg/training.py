@@ -22,8 +22,9 @@ from sklearn.utils import Bunch, get_tags
 
 from .bulk import lesion_parts
 from .datasets import load_lesion_table
+from .datasets._table import repeats_of
 from .evaluation import bootstrap_interval, threshold_at_sensitivity
-from .exceptions import EmptyMaskWarning, InvalidImagesError
+from .exceptions import EmptyMaskWarning, InvalidImagesError, UngroupedWarning
 from .images import LesionImage, check_images, check_masks
 from .metrics import jaccard_score
 from .outlining import split_readable
@@ -146,14 +147,19 @@ def train_from_table(
     estimator
         The fitted model, as saved.
     """
-    data = load_lesion_table(
-        table,
-        image_column=image_column,
-        mask_column=mask_column,
-        target_column=target_column,
-        group_column=group_column,
-        where=where,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UngroupedWarning)  # said below
+        data = load_lesion_table(
+            table,
+            image_column=image_column,
+            mask_column=mask_column,
+            target_column=target_column,
+            group_column=group_column,
+            where=where,
+        )
+    repeats = None if group_column else repeats_of(data.frame, [image_column, target_column])
+    if repeats:
+        echo(f"warning: {repeats}")
     metadata = list(metadata_columns) if metadata_columns else None
     absent = [column for column in metadata or () if column not in data.frame]
     if absent:
@@ -161,6 +167,9 @@ def train_from_table(
     data = _usable(data, metadata, echo)
     positive = _positive_class(data.target, pos_label, target_column)
     _check_counts(data, folds, target_column)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    resample = make_sampler(sampler, seed)
+    _check_folds(data, splitter, resample, target_column)
     counts = ", ".join(
         f"{label}: {count}" for label, count in zip(*np.unique(data.target, return_counts=True), strict=True)
     )
@@ -169,11 +178,10 @@ def train_from_table(
         warnings.simplefilter("ignore", EmptyMaskWarning)  # counted below
         # every image is measured once: the folds and the final fit take the rows from the cache
         pipe = make_lesion_pipeline(
-            segmenter, make_classifier(classifier, seed), sampler=make_sampler(sampler, seed), metadata=metadata,
+            segmenter, make_classifier(classifier, seed), sampler=resample, metadata=metadata,
             n_jobs=jobs, memory=cache, on_error="nan", verbose=not quiet,
         )  # fmt: skip
         _measure_ahead(pipe, data, echo)
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
         probabilities = cross_val_predict(
             pipe, data.X, data.target, groups=data.groups, cv=splitter, method="predict_proba"
         )
@@ -251,6 +259,38 @@ def _check_counts(data: Bunch, folds: int, column: str) -> None:
         raise ValueError(
             f"the class {label!r} of {column!r} has {counts.min()} image(s) that can be read, fewer than the {folds} "
             "folds; add images of it, or use fewer folds (at least 2)"
+        )
+
+
+def _check_folds(data: Bunch, splitter: StratifiedGroupKFold, sampler: Any, column: str) -> None:
+    """Refuse folds from which a class cannot be learnt, or that leave a sampler too little, and say what to do."""
+    n_groups = len(np.unique(data.groups))
+    if n_groups < splitter.n_splits:
+        raise ValueError(
+            f"the images belong to {n_groups} group(s), fewer than the {splitter.n_splits} folds; "
+            "add images of other groups, or use fewer folds (at least 2)"
+        )
+    labels, place = np.unique(data.target, return_inverse=True)
+    counts = np.array(
+        [
+            np.bincount(place[learn], minlength=len(labels))
+            for learn, _ in splitter.split(data.records, data.target, data.groups)
+        ]
+    )
+    fold, rarest = np.unravel_index(counts.argmin(), counts.shape)
+    label, n_left = labels.tolist()[rarest], counts[fold, rarest]
+    if n_left == 0:
+        raise ValueError(
+            f"all images of the class {label!r} of {column!r} fall into fold {fold + 1} of {splitter.n_splits}, for "
+            f"they belong to {len(np.unique(data.groups[place == rarest]))} group(s): it leaves none to learn from; "
+            "add groups of this class, or take another group column"
+        )
+    neighbors = getattr(sampler, "k_neighbors", 0)
+    if n_left <= neighbors and n_left < counts[fold].max():
+        raise ValueError(
+            f"SMOTE makes up images of a class from one and its {neighbors} nearest, and of the class {label!r} of "
+            f"{column!r} there are only {n_left} to learn from in a fold; add images of it, or balance the classes in "
+            "another way or not at all (--sampler under, --sampler none)"
         )
 
 

@@ -1,3 +1,4 @@
+import argparse
 import hashlib
 import importlib
 import importlib.util
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from skinseg.datasets import make_lesions
 from skinseg.metrics import jaccard_score
@@ -316,3 +318,138 @@ def test_keras_runs_the_same_network(script, tmp_path, monkeypatch):
     found = speed.keras_network().predict_on_batch(squares.astype(np.float32)).transpose(0, 3, 1, 2)
     assert np.abs(found[:, 0] - found[:, 1]).max() > 1e-3
     np.testing.assert_allclose(found, run_packaged(squares, network), atol=1e-4)
+
+
+# ---------------------------------------------------------------------- benign or melanoma
+
+
+@pytest.fixture
+def clinic(tmp_path):
+    """A table of 48 drawn lesions for training and 8 for validation, and a network's log-odds of some of both."""
+    lesions = make_lesions(56, random_state=2, min_side=96, max_side=128, melanoma_fraction=0.5)
+    names = [f"c{index:02d}" for index in range(56)]
+    for name, image in zip(names, lesions.images, strict=True):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), image[..., ::-1])
+    frame = lesions.frame[["age_approximate", "sex", "site"]].assign(
+        image=[f"{name}.png" for name in names], melanoma=lesions.target, group=[f"L{i // 2}" for i in range(56)],
+        split=["training"] * 48 + ["validation"] * 8,
+    )  # fmt: skip
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    log_odds = np.random.default_rng(0).normal(lesions.target * 2.0 - 1)
+    order = np.random.default_rng(1).permutation(56)
+    np.savez(tmp_path / "all.npz", melanoma=log_odds[order], image=np.array(names)[order])
+    np.savez(tmp_path / "half.npz", melanoma=log_odds[:24], image=names[:24])
+    return tmp_path, lesions.target, log_odds
+
+
+@pytest.fixture
+def classifiers(script, monkeypatch):
+    """The script with few settings and few trees, as a function of its arguments."""
+    module = script("isic2017_classifiers")
+    monkeypatch.setattr(module, "STRENGTHS", {key: [0.01] for key in module.STRENGTHS})
+    monkeypatch.setattr(module, "WEIGHTS", [0.2])
+    monkeypatch.setattr(module, "TREES", 5)
+    monkeypatch.setattr(module, "NEIGHBORS", 2)
+
+    def run(*arguments):
+        options = ["--folds", "2", "--inner", "2", "--resamples", "20"]
+        monkeypatch.setattr(sys, "argv", ["isic2017_classifiers.py", *map(str, arguments), *options])
+        module.main()
+
+    run.module = module
+    return run
+
+
+def test_table_of_classifiers(clinic, classifiers, capsys):
+    """Validation images are not read: their files are gone."""
+    folder, target, log_odds = clinic
+    for index in range(48, 56):
+        (folder / f"c{index:02d}.png").unlink()
+    classifiers(folder / "table.csv", "--cache", folder / "cache", "--network", folder / "all.npz")
+    text = capsys.readouterr().out
+    n_melanomas = int(target[:48].sum())
+    assert f"48 training images, {n_melanomas} melanomas, 24 lesions, 2 folds" in text
+
+    rows = {row[0]: row[1:] for row in rows_of(text, "classifier")}
+    plain = "ABCD, logistic regression"
+    for name in ("rule (TDS)", plain, "ABCD, boosting", "embedding, logistic regression", "stack", "stack with network",
+                 "network", "on outlines by threshold: ABCD + clinical, logistic regression"):  # fmt: skip
+        auc, precision = (float(cell.split()[0]) for cell in rows[name][:2])
+        low, high = map(float, re.search(r"\[(.*), (.*)\]", rows[name][0]).groups())
+        assert low <= auc <= high
+        assert 0.4 < precision <= 1, name
+        if name not in ("rule (TDS)", plain):  # those before it, and itself
+            assert start_of(rows[name][-1]) == pytest.approx(auc - start_of(rows[plain][0]), abs=2e-3)
+    assert start_of(rows["network"][0]) == pytest.approx(roc_auc_score(target[:48], log_odds[:48]), abs=6e-4)
+    assert rows["rule (TDS)"][4:7] == ["", "", ""]  # a score is no probability
+
+    curve = rows_of(text, "probability")
+    assert sum(int(row[1]) for row in curve) == 48
+    assert sum(int(row[1]) * start_of(row[3]) for row in curve) == pytest.approx(n_melanomas, abs=0.05)
+
+    balanced = {row[0]: float(row[7]) for row in rows_of(text, "sampling")}
+    assert balanced.keys() >= {plain, "SMOTE", "random under-sampling", "BalancedRandomForestClassifier"}
+    assert len(rows_of(text, "calibration")) == 3
+    points = rows_of(text, "operating point of")
+    assert len(points) == 8
+    for row in points:
+        found, n = map(int, row[3].split(" of "))
+        assert n == n_melanomas
+        assert start_of(row[4]) == pytest.approx(found / n, abs=6e-4)
+
+
+def test_a_network_that_knows_some_images(clinic, classifiers, capsys, monkeypatch):
+    folder, target, log_odds = clinic
+    module = classifiers.module
+    monkeypatch.setattr(module, "fusion_rows", lambda options, network: (
+        {module.PLAIN: module.logistic(["abcd"], "abcd", options)} | ({"stack with network": None} if network else {})
+    ))  # fmt: skip
+    classifiers(
+        folder / "table.csv", "--cache", folder / "cache", "--network", folder / "half.npz", "--parts", "fusion"
+    )
+    text = capsys.readouterr().out
+    plain, network = rows_of(text, "classifier")
+    assert network[0] == "network (24 images)"
+    assert start_of(network[1]) == pytest.approx(roc_auc_score(target[:24], log_odds[:24]), abs=6e-4)
+    assert "no stack with network: its log-odds are not known of all images" in text
+    assert f"Reliability of {plain[0]}" in text
+
+
+def test_classifiers_on_validation_images(clinic, classifiers, capsys):
+    folder = clinic[0]
+    classifiers(folder / "table.csv", "--network", folder / "all.npz", "--validation")
+    text = capsys.readouterr().out
+    assert f"8 validation images, {clinic[1][48:].sum()} melanomas" in text
+    rows = {row[0]: row[1:] for row in rows_of(text, "classifier")}
+    assert rows.keys() >= {"rule (TDS)", "stack", "stack with network"}
+    assert start_of(rows["network"][0]) == pytest.approx(roc_auc_score(clinic[1][48:], clinic[2][48:]), abs=6e-4)
+    assert all(0 <= start_of(row[0]) <= 1 for row in rows.values())
+
+
+def test_log_odds_find_their_images(clinic, classifiers, tmp_path):
+    folder, _, log_odds = clinic
+    read = classifiers.module.log_odds_of
+    data = classifiers.module.load(argparse.Namespace(table=folder / "table.csv"), "training")
+    np.testing.assert_array_equal(read(folder / "all.npz", data), log_odds[:48])
+    half = read(folder / "half.npz", data)
+    np.testing.assert_array_equal(half[:24], log_odds[:24])
+    assert np.isnan(half[24:]).all()
+    np.savez(tmp_path / "plain.npz", melanoma=log_odds[:48])
+    np.testing.assert_array_equal(read(tmp_path / "plain.npz", data), log_odds[:48])
+    np.savez(tmp_path / "short.npz", melanoma=log_odds[:5])
+    with pytest.raises(SystemExit, match="5 log-odds and no names, and there are 48 images"):
+        read(tmp_path / "short.npz", data)
+    np.savez(tmp_path / "other.npz", melanoma=log_odds[:2], image=["x", "y"])
+    with pytest.raises(SystemExit, match="is of other images: x, y"):
+        read(tmp_path / "other.npz", data)
+
+
+def test_score_of_thresholds_and_intervals(classifiers):
+    module = classifiers.module
+    assert module.wilson(9, 10) == "0.900 [0.596, 0.982]"  # Newcombe (1998) has such tables
+    truth = np.repeat([1, 0], 10)
+    calls = {name: np.r_[np.arange(10) < n, np.arange(10) < m].astype(int)
+             for name, n, m in (("met", 9, 5), ("more", 10, 5), ("less", 8, 5), ("specific", 9, 2))}  # fmt: skip
+    scores = {name: module.at_sensitivity(truth, called, 0.9) for name, called in calls.items()}
+    assert scores["specific"] > scores["met"] > max(scores["more"], scores["less"])
+    assert scores["more"] == pytest.approx(scores["less"])

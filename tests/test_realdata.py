@@ -27,6 +27,7 @@ from skinseg import (
 )
 from skinseg.artifacts import find_foreign
 from skinseg.datasets import load_lesion_table
+from skinseg.exceptions import UngroupedWarning
 from skinseg.features import FEATURES
 from skinseg.features._catalog import SOMETIMES
 from skinseg.metrics import jaccard_score
@@ -52,7 +53,9 @@ def isic(data_folder):
 
 
 def test_table(data_folder):
-    data = load_lesion_table(data_folder / "isic2017" / "isic2017.csv", mask_column="mask", target_column="melanoma")
+    table = data_folder / "isic2017" / "isic2017.csv"
+    with pytest.warns(UngroupedWarning, match="group_column='group'"):
+        data = load_lesion_table(table, mask_column="mask", target_column="melanoma")
     assert len(data.images) == 2150
     assert all(path.is_file() for path in data.images + data.masks)
     assert data.target.sum() == 404

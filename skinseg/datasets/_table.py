@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from ..exceptions import UngroupedWarning
+
 __all__ = ["load_lesion_table"]
 
 _MISSING = ("unknown", "Unknown", "UNKNOWN", "")
+# columns that say which images belong together, the wider ones first
+_IDS = ("group", "group_id", "patient", "patient_id", "subject", "subject_id", "case", "case_id", "lesion", "lesion_id")
 
 
 def load_lesion_table(
@@ -41,7 +46,9 @@ def load_lesion_table(
         Column of the classes; None for none.
     group_column : str, default=None
         Column of the lesions or patients that images belong to, by which
-        cross-validation is to be split; each image is its own group if None.
+        cross-validation is to be split; each image is its own group if None,
+        with an `UngroupedWarning` if there is a target and a column such as
+        ``lesion_id`` or ``patient_id`` in which ids repeat.
     where : mapping, default=None
         Keep only rows with these values, such as ``{"split": "training"}``.
     folder : path-like, default=None
@@ -110,6 +117,10 @@ def load_lesion_table(
         if name is not None and frame[name].isna().any():
             rows = (np.flatnonzero(frame[name].isna()) + 2).tolist()  # as a spreadsheet counts, below the header
             raise ValueError(f"{path} has no {role} (column {name!r}) in line(s) {rows[:10]}; complete or drop them")
+    if target_column is not None and group_column is None:
+        repeats = repeats_of(frame, [image_column, target_column])
+        if repeats:
+            warnings.warn(f"{path}: {repeats}", UngroupedWarning, stacklevel=2)
     # absolute, for workers may have been started in another folder
     base = (path.parent if folder is None else Path(folder)).absolute()
     masks = None
@@ -124,6 +135,34 @@ def load_lesion_table(
         frame=frame,
         DESCR=f"{len(frame)} images of the table {path.name}",
     )
+
+
+def repeats_of(frame: pd.DataFrame, others: Sequence[str] = ()) -> str | None:
+    """Tell that ids of lesions or patients repeat; None where they do not, or where there are none.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A row an image.
+    others : sequence of str, default=()
+        Columns that are known to be something else.
+
+    Returns
+    -------
+    str or None
+        What is the matter, and the way out.
+    """
+    names = {str(column).lower(): column for column in frame.columns if column not in others}
+    for column in (names[name] for name in _IDS if name in names):
+        known = frame[column].dropna()
+        shared = int(known.duplicated(keep=False).sum())
+        if shared:
+            return (
+                f"ids in the column {column!r} repeat ({shared} of {len(frame)} images share theirs), and no groups "
+                "are given: images that belong together may be on both sides of a fold, and scores come out too high; "
+                f"give group_column={column!r} (skinseg train: --group-column {column})"
+            )
+    return None
 
 
 def _read(path: Path, missing_values: list[str], names: list[str]) -> pd.DataFrame:
