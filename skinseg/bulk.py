@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._mapping import batches_of
 from .base import nested_estimators
+from .clinical import CLINICAL_COLUMNS, wrong_ages
 from .features import ABCDFeaturizer
 from .outlining import NO_LESION, quietly, split_readable
 from .pipeline import BatchedPipeline
 from .preprocessing import ImageResizer
-from .pretrained import CLINICAL_COLUMNS, PretrainedClassifier, wrong_ages
+from .pretrained import PretrainedClassifier
 
 __all__ = ["measure_files", "predict_files", "rows_for"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from .exceptions import SkinsegWarning
 from .images import FRAME_COLUMNS
 
 __all__ = [
+    "CLINICAL_COLUMNS",
+    "clinical_table",
     "image_and_reference_columns",
     "image_columns",
     "make_clinical_transformer",
@@ -22,7 +26,25 @@ __all__ = [
     "numeric_columns",
     "other_columns",
     "plain_categories",
+    "wrong_ages",
 ]
+
+# names of columns and of sites in other tables of the ISIC, in HAM10000 and in lists of clinics
+_COLUMNS = {
+    "age_approximate": ("age_approximate", "age_approx", "age"),
+    "sex": ("sex", "gender"),
+    "site": ("site", "anatom_site_general", "anatom_site_general_challenge", "localization", "position"),
+}
+CLINICAL_COLUMNS = tuple(name for names in _COLUMNS.values() for name in names)
+"""Names under which age, sex and site are looked for, whatever their case."""
+
+_SITES = {
+    "abdomen": "anterior torso", "chest": "anterior torso", "back": "posterior torso", "face": "head/neck",
+    "scalp": "head/neck", "ear": "head/neck", "neck": "head/neck", "head": "head/neck", "hand": "upper extremity",
+    "foot": "lower extremity", "acral": "palms/soles",
+}  # fmt: skip
+_SEXES = {"f": "female", "w": "female", "m": "male"}
+_UNKNOWN = ("", "unknown", "nan", "none", "na", "n/a")
 
 MISSING = "missing"
 
@@ -182,3 +204,102 @@ def make_clinical_transformer() -> ColumnTransformer:
     )
     kinds: Any = [("numbers", numbers, numeric_columns), ("categories", categories, other_columns)]
     return ColumnTransformer(kinds, verbose_feature_names_out=False)
+
+
+def clinical_table(frame: pd.DataFrame, settings: dict[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
+    """Bring age, sex and site into columns of numbers.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With some of age, sex and site, under the usual names.
+    settings : dict
+        Of the model: ``categories``, the known values of sex and site.
+
+    Returns
+    -------
+    table : DataFrame
+        ``age_approximate``, and a column of 0 and 1 for each category; NaN
+        where it is not known.
+    known : ndarray of shape (n_images,), bool
+        Rows of which anything is known.
+
+    Raises
+    ------
+    ValueError
+        If an age is no number, or not from 0 to 120.
+    """
+    given = {name: _column(frame, names) for name, names in _COLUMNS.items()}
+    wrong = wrong_ages(frame)
+    if wrong:
+        listed = "; ".join(f"row {row}: {text}" for row, text in list(wrong.items())[:5])
+        raise ValueError(f"{len(wrong)} of {len(frame)} rows have no age that can be used: {listed}")
+    age = _ages(given["age_approximate"])
+    columns = {"age_approximate": age}
+    known = ~np.isnan(age)
+    for name, choices in settings["categories"].items():
+        values = np.array([_category(value, name) for value in given[name]], dtype=object)
+        strange = sorted({value for value in values if value is not None and value not in choices})
+        if strange:
+            warnings.warn(
+                f"the model knows no {name} called {', '.join(map(repr, strange))} and takes it as not known; it knows "
+                f"{', '.join(choices)}",
+                SkinsegWarning,
+                stacklevel=2,
+            )
+        found = np.isin(values, choices)
+        known |= found
+        columns |= {f"{name}_{choice}": np.where(found, values == choice, np.nan) for choice in choices}
+    return pd.DataFrame(columns, index=frame.index), known
+
+
+def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
+    """Take of each row the first of the columns that has a value."""
+    lower = [str(column).lower() for column in frame.columns]
+    result = pd.Series([None] * len(frame), index=frame.index, dtype=object)
+    for name in names:
+        places = [place for place, column in enumerate(lower) if column == name]
+        if len(places) > 1:
+            raise ValueError(f"the frame has {len(places)} columns {name!r}; keep one of them")
+        if places:
+            given = frame.iloc[:, places[0]].astype(object)
+            empty = [_is_unknown(value) for value in result]
+            result = result.where(~np.array(empty, bool), given)
+    return result
+
+
+def _is_unknown(value: Any) -> bool:
+    return bool(pd.isna(value)) or str(value).strip().lower() in _UNKNOWN
+
+
+def _ages(values: pd.Series) -> np.ndarray:
+    plain = [None if _is_unknown(value) or isinstance(value, (bool, np.bool_)) else value for value in values]
+    return pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce").to_numpy(float)
+
+
+def wrong_ages(frame: pd.DataFrame) -> dict[int, str]:
+    """Find the rows whose age is no number of years.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        See `clinical_table`.
+
+    Returns
+    -------
+    dict of int to str
+        Position of the row -> what is wrong.
+    """
+    given = _column(frame, _COLUMNS["age_approximate"])
+    return {
+        row: f"the age must be a number of years from 0 to 120, or empty; it is {value!r}"
+        for row, (value, age) in enumerate(zip(given, _ages(given), strict=True))
+        if not _is_unknown(value) and not 0 <= age <= 120
+    }
+
+
+def _category(value: Any, name: str) -> str | None:
+    if _is_unknown(value):
+        return None
+    text = str(value).strip().lower()
+    return (_SEXES if name == "sex" else _SITES).get(text, text)

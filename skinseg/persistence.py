@@ -63,7 +63,8 @@ def _own_types() -> set[str]:
     modules = (classification, features, pipeline, preprocessing, pretrained, segmentation)
     items = [item for module in modules for name in module.__all__ if isinstance(item := getattr(module, name), type)]
     # functions that select columns, and scores, which a search holds in its scorer
-    items += [getattr(module, name) for module in (clinical, metrics) for name in module.__all__]
+    others = [getattr(module, name) for module in (clinical, metrics) for name in module.__all__]
+    items += [item for item in others if callable(item)]
     return {f"{item.__module__}.{item.__qualname__}" for item in items}
 
 

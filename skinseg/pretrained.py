@@ -24,8 +24,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ._mapping import hash_of
 from .base import SkinsegEstimator
-from .clinical import image_columns
-from .exceptions import ModelFileError, SkinsegWarning, VersionMismatchWarning
+from .clinical import clinical_table, image_columns
+from .exceptions import ModelFileError, VersionMismatchWarning
 from .features import ABCDFeaturizer, CNNFeaturizer
 from .features.texture import TEXTURE_BLOCKS
 from .images import check_images
@@ -33,36 +33,13 @@ from .pipeline import BatchedPipeline
 from .preprocessing import ImageResizer
 from .segmentation import PretrainedSegmenter
 
-__all__ = [
-    "CLINICAL_COLUMNS",
-    "PretrainedClassifier",
-    "clinical_table",
-    "load_pretrained",
-    "make_measures",
-    "network_log_odds",
-]
+__all__ = ["PretrainedClassifier", "load_pretrained", "make_measures", "network_log_odds"]
 
 _FOLDER = files("skinseg") / "weights"
 _MODELS = ("melanoma",)
 _AGAIN = "install the package again: pip install --force-reinstall --no-deps scikit-skinseg"
 _SURE = 1e-6  # probabilities of the network are kept that far from 0 and 1
 _TEXTURE = frozenset(feature.name for block in TEXTURE_BLOCKS for feature in block.features)
-# names of columns and of sites in other tables of the ISIC, in HAM10000 and in lists of clinics
-_COLUMNS = {
-    "age_approximate": ("age_approximate", "age_approx", "age"),
-    "sex": ("sex", "gender"),
-    "site": ("site", "anatom_site_general", "anatom_site_general_challenge", "localization", "position"),
-}
-CLINICAL_COLUMNS = tuple(name for names in _COLUMNS.values() for name in names)
-"""Names under which age, sex and site are looked for, whatever their case."""
-
-_SITES = {
-    "abdomen": "anterior torso", "chest": "anterior torso", "back": "posterior torso", "face": "head/neck",
-    "scalp": "head/neck", "ear": "head/neck", "neck": "head/neck", "head": "head/neck", "hand": "upper extremity",
-    "foot": "lower extremity", "acral": "palms/soles",
-}  # fmt: skip
-_SEXES = {"f": "female", "w": "female", "m": "male"}
-_UNKNOWN = ("", "unknown", "nan", "none", "na", "n/a")
 
 
 class _Model(NamedTuple):
@@ -133,105 +110,6 @@ def network_log_odds(probabilities: np.ndarray) -> np.ndarray:
     """
     means: np.ndarray = logit(np.clip(probabilities, _SURE, 1 - _SURE)).mean(axis=1)
     return means
-
-
-def clinical_table(frame: pd.DataFrame, settings: dict[str, Any]) -> tuple[pd.DataFrame, np.ndarray]:
-    """Bring age, sex and site into columns of numbers.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        With some of age, sex and site, under the usual names.
-    settings : dict
-        Of the model: ``categories``, the known values of sex and site.
-
-    Returns
-    -------
-    table : DataFrame
-        ``age_approximate``, and a column of 0 and 1 for each category; NaN
-        where it is not known.
-    known : ndarray of shape (n_images,), bool
-        Rows of which anything is known.
-
-    Raises
-    ------
-    ValueError
-        If an age is no number, or not from 0 to 120.
-    """
-    given = {name: _column(frame, names) for name, names in _COLUMNS.items()}
-    wrong = wrong_ages(frame)
-    if wrong:
-        listed = "; ".join(f"row {row}: {text}" for row, text in list(wrong.items())[:5])
-        raise ValueError(f"{len(wrong)} of {len(frame)} rows have no age that can be used: {listed}")
-    age = _ages(given["age_approximate"])
-    columns = {"age_approximate": age}
-    known = ~np.isnan(age)
-    for name, choices in settings["categories"].items():
-        values = np.array([_category(value, name) for value in given[name]], dtype=object)
-        strange = sorted({value for value in values if value is not None and value not in choices})
-        if strange:
-            warnings.warn(
-                f"the model knows no {name} called {', '.join(map(repr, strange))} and takes it as not known; it knows "
-                f"{', '.join(choices)}",
-                SkinsegWarning,
-                stacklevel=2,
-            )
-        found = np.isin(values, choices)
-        known |= found
-        columns |= {f"{name}_{choice}": np.where(found, values == choice, np.nan) for choice in choices}
-    return pd.DataFrame(columns, index=frame.index), known
-
-
-def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:
-    """Take of each row the first of the columns that has a value."""
-    lower = [str(column).lower() for column in frame.columns]
-    result = pd.Series([None] * len(frame), index=frame.index, dtype=object)
-    for name in names:
-        places = [place for place, column in enumerate(lower) if column == name]
-        if len(places) > 1:
-            raise ValueError(f"the frame has {len(places)} columns {name!r}; keep one of them")
-        if places:
-            given = frame.iloc[:, places[0]].astype(object)
-            empty = [_is_unknown(value) for value in result]
-            result = result.where(~np.array(empty, bool), given)
-    return result
-
-
-def _is_unknown(value: Any) -> bool:
-    return bool(pd.isna(value)) or str(value).strip().lower() in _UNKNOWN
-
-
-def _ages(values: pd.Series) -> np.ndarray:
-    plain = [None if _is_unknown(value) or isinstance(value, (bool, np.bool_)) else value for value in values]
-    return pd.to_numeric(pd.Series(plain, dtype=object), errors="coerce").to_numpy(float)
-
-
-def wrong_ages(frame: pd.DataFrame) -> dict[int, str]:
-    """Find the rows whose age is no number of years.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        See `clinical_table`.
-
-    Returns
-    -------
-    dict of int to str
-        Position of the row -> what is wrong.
-    """
-    given = _column(frame, _COLUMNS["age_approximate"])
-    return {
-        row: f"the age must be a number of years from 0 to 120, or empty; it is {value!r}"
-        for row, (value, age) in enumerate(zip(given, _ages(given), strict=True))
-        if not _is_unknown(value) and not 0 <= age <= 120
-    }
-
-
-def _category(value: Any, name: str) -> str | None:
-    if _is_unknown(value):
-        return None
-    text = str(value).strip().lower()
-    return (_SEXES if name == "sex" else _SITES).get(text, text)
 
 
 def _group_of(column: str) -> str:

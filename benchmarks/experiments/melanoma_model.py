@@ -34,11 +34,11 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from sklearn.model_selection import StratifiedGroupKFold
 
 from skinseg import ABCDFeaturizer, BatchedPipeline, ImageResizer, PretrainedSegmenter, load_pretrained
+from skinseg.clinical import clinical_table
 from skinseg.datasets import load_lesion_table
 from skinseg.evaluation import bootstrap_interval, threshold_at_sensitivity
 from skinseg.exceptions import EmptyMaskWarning, SkinsegWarning
 from skinseg.metrics import expected_calibration_error, partial_auc_score, specificity_at_sensitivity
-from skinseg.pretrained import clinical_table
 
 MAX_SIDE = 341  # of the images that the network has seen
 CLINICAL = ["age_approximate", "sex", "site"]
