@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._mapping import StepCache, batches_of, fail, hash_of, label_of, warn_of_empty_masks
@@ -124,11 +123,6 @@ class CNNFeaturizer(BaseFeaturizer):
         self.verbose = verbose
         self.on_error = on_error
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        return tags
-
     @property
     def _reads_mask(self) -> bool:  # type: ignore[override]
         return self.view == "lesion"
@@ -207,24 +201,6 @@ class CNNFeaturizer(BaseFeaturizer):
                 results[index] = row
                 cache.put(key, results[index])
         return results
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Check parameters and images; nothing is learnt.
-
-        Parameters
-        ----------
-        X : sequence of images
-            Paths, arrays or records, see `skinseg.check_images`.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        super().fit(X, y)
-        return self
 
     def transform(self, X: Any) -> np.ndarray:
         """Describe every image.
