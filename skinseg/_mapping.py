@@ -241,13 +241,27 @@ def raise_or_list(caller: str, on_error: str, errors: dict[int, tuple[str | None
     return {index: text for index, (_, text) in errors.items()}
 
 
+def list_names(names: Sequence[str]) -> str:
+    """Name the first few."""
+    return ", ".join(names[:_LISTED_NAMES]) + (", ..." if len(names) > _LISTED_NAMES else "")
+
+
+def refuse_to_classify(caller: str, records: Sequence[LesionImage], failed: Sequence[int]) -> None:
+    """Raise if images failed of which a class is wanted."""
+    if failed:
+        listed = list_names([str(label_of(records[index]) or f"X[{index}]") for index in failed])
+        raise ValueError(
+            f"{caller} cannot classify {len(failed)} of {len(records)} images, which failed ({listed}): errors_ tells "
+            "why. Leave them out; predict_proba gives a row of NaN for them and tells of the others"
+        )
+
+
 def warn_of_empty_masks(caller: str, names: Sequence[str], total: int, consequence: str) -> None:
     """Warn once of all images in which no lesion was found."""
     if not names:
         return
-    listed = ", ".join(names[:_LISTED_NAMES]) + (", ..." if len(names) > _LISTED_NAMES else "")
     warnings.warn(
-        f"{caller} found no lesion in {len(names)} of {total} images ({listed}); {consequence}",
+        f"{caller} found no lesion in {len(names)} of {total} images ({list_names(names)}); {consequence}",
         EmptyMaskWarning,
         stacklevel=3,
     )

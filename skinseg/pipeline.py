@@ -10,11 +10,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from imblearn.pipeline import Pipeline
-from sklearn.base import TransformerMixin, clone
+from sklearn.base import TransformerMixin, clone, is_classifier
 from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.utils import Bunch, Tags, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _raise_for_params, process_routing
@@ -22,7 +23,7 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import BatchRunner, DeferredImage, is_passthrough
-from ._mapping import label_of, map_batches, raise_or_list, warn_of_empty_masks
+from ._mapping import label_of, map_batches, raise_or_list, refuse_to_classify, warn_of_empty_masks
 from .base import SkinsegEstimator, nested_estimators, object_array
 from .clinical import image_and_reference_columns, image_columns, make_clinical_transformer, make_scaler
 from .features import ABCDFeaturizer
@@ -83,6 +84,9 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         With ``on_error="nan"``, the images that failed in the last call.
     empty_ : list of int
         With ``on_error="nan"``, the images without a lesion in the last call.
+    classes_ : ndarray of shape (n_classes,)
+        The classes, where the last step is a classifier of images, such as
+        `skinseg.CNNClassifier`.
 
     See Also
     --------
@@ -134,7 +138,8 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         tags.input_tags.string = True
         active = [step for _, step in self.steps if not is_passthrough(step)] if isinstance(self.steps, list) else []
         if active and hasattr(active[-1], "__sklearn_tags__"):
-            tags.estimator_type = get_tags(active[-1]).estimator_type
+            last = get_tags(active[-1])
+            tags.estimator_type, tags.classifier_tags = last.estimator_type, last.classifier_tags
         return tags
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -190,6 +195,15 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
     def named_steps_(self) -> Bunch:
         """The fitted steps by name."""
         return Bunch(**dict(self.steps_))
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes of the last step, where that is a classifier."""
+        classes: np.ndarray = self.steps_[-1][1].classes_
+        return classes
+
+    def _classifies(self) -> bool:
+        return bool(self.steps_) and is_classifier(self.steps_[-1][1])
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Get the routing of metadata: to ``fit`` of the steps that ask for it.
@@ -268,7 +282,10 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
             self.errors_, self.empty_ = all_errors, empty
         names = [str(records[index].name or f"X[{index}]") for index in empty]
         rows = any(isinstance(result, np.ndarray) for result in results)
-        warn_of_empty_masks(caller, names, len(records), "their features are NaN" if rows else "the masks are empty")
+        consequence = "their features are NaN" if rows else "the masks are empty"
+        if self._classifies():
+            consequence = "the classifier gets them as they are"
+        warn_of_empty_masks(caller, names, len(records), consequence)
         return records, results
 
     def transform(self, X: Any) -> np.ndarray:
@@ -312,11 +329,23 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
 
         Returns
         -------
-        ndarray of shape (n_images,), object
+        ndarray of shape (n_images,)
             Of a segmenter, a bool mask an image, of the size of the image that
-            was given; None where an image failed and ``on_error="nan"``.
+            was given, as objects; None where an image failed and
+            ``on_error="nan"``. Of a classifier, the classes.
+
+        Raises
+        ------
+        ValueError
+            If the last step is a classifier and images failed, also with
+            ``on_error="nan"``: there is no guessing.
         """
-        return self._predict_by_last(X, "predict", "mask")
+        if not self._ends_in_classifier():
+            return self._predict_by_last(X, "predict", "mask")
+        records, results = self._run(X, "predict")
+        failed = [index for index, result in enumerate(results) if isinstance(result, LesionImage)]
+        refuse_to_classify(type(self).__name__, records, failed)
+        return np.array(results, dtype=self.classes_.dtype)
 
     @available_if(_final_has("predict_proba"))
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -329,10 +358,24 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
 
         Returns
         -------
-        ndarray of shape (n_images,), object
-            Of a segmenter, an (H, W) float32 array an image.
+        ndarray
+            Of a segmenter, of shape (n_images,), an (H, W) float32 array an image,
+            as objects; None where an image failed. Of a classifier, of shape
+            (n_images, n_classes), in the order of ``classes_``; NaN where an image
+            failed and ``on_error="nan"``.
         """
-        return self._predict_by_last(X, "predict_proba", "probability")
+        if not self._ends_in_classifier():
+            return self._predict_by_last(X, "predict_proba", "probability")
+        results = self._run(X, "predict_proba")[1]
+        table = np.full((len(results), len(self.classes_)), np.nan)
+        for index, result in enumerate(results):
+            if not isinstance(result, LesionImage):  # failed ones stay NaN
+                table[index] = result
+        return table
+
+    def _ends_in_classifier(self) -> bool:
+        check_is_fitted(self)
+        return self._classifies()
 
     def _predict_by_last(self, X: Any, method: str, plane: str) -> np.ndarray:
         predicted = []
@@ -345,20 +388,26 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
 
     @available_if(_final_has("predict"))
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean Jaccard index of the masks predicted.
+        """Mean Jaccard index of the masks predicted, or accuracy of the classes.
 
         Parameters
         ----------
         X : sequence of images
             Paths, arrays or records, see `skinseg.check_images`.
-        y : sequence of masks, default=None
-            The expert's masks; the ``reference_mask`` of the records if None.
+        y : sequence of masks or of classes, default=None
+            The expert's masks, the ``reference_mask`` of the records if None; of a
+            classifier, the true classes, which must be given.
 
         Returns
         -------
         float
-            Mean over the images, 0 for an image that failed.
+            Mean over the images, 0 for an image that failed; or the share of
+            images whose class is right.
         """
+        if self._ends_in_classifier():
+            if y is None:
+                raise ValueError(f"{type(self).__name__} ends in a classifier: score needs the true classes as y")
+            return float(accuracy_score(y, self.predict(X)))
         records = check_images(X, self)
         if y is not None:
             masks = check_masks(y, records, self, allow_float=True)

@@ -18,7 +18,17 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from .._docs import fill_doc
-from .._mapping import StepCache, batches_of, fail, hash_of, label_of, object_array, warn_of_empty_masks
+from .._mapping import (
+    StepCache,
+    batches_of,
+    fail,
+    hash_of,
+    label_of,
+    list_names,
+    object_array,
+    refuse_to_classify,
+    warn_of_empty_masks,
+)
 from ..exceptions import SkinsegWarning
 from ..images import LesionImage, check_images
 from ..networks import NetworkEstimator, efficientnet_lite_classifier, letterbox
@@ -31,8 +41,6 @@ from ..networks._train import CLASSES, Task
 from ..networks._view import VIEWS, WHOLE, has_lesion, view_of
 
 __all__ = ["CNNClassifier"]
-
-_LISTED = 20
 
 
 def _transforms(estimator: object) -> bool:
@@ -298,7 +306,7 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator, auto_wrap_output_keys=Non
             raise ValueError(f"{caller}: {name} has {len(labels)} labels for {len(records)} images")
         missing = np.flatnonzero(pd.isna(labels)).tolist()
         if missing:
-            listed = _listed([str(label_of(records[index]) or f"{name}[{index}]") for index in missing])
+            listed = list_names([str(label_of(records[index]) or f"{name}[{index}]") for index in missing])
             raise ValueError(
                 f"Input {name} contains NaN: {len(missing)} of {len(labels)} images have no label ({listed}); leave "
                 "them out"
@@ -431,12 +439,7 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator, auto_wrap_output_keys=Non
         """
         records, table = self._rated(X)
         failed = np.flatnonzero(np.isnan(table).any(axis=1)).tolist()
-        if failed:
-            listed = _listed([str(label_of(records[index]) or f"X[{index}]") for index in failed])
-            raise ValueError(
-                f"{type(self).__name__} cannot classify {len(failed)} of {len(table)} images, which failed ({listed}): "
-                "errors_ tells why. Leave them out; predict_proba gives a row of NaN for them and tells of the others"
-            )
+        refuse_to_classify(type(self).__name__, records, failed)
         classes: np.ndarray = self.classes_[table.argmax(axis=1)]
         return classes
 
@@ -533,10 +536,6 @@ class CNNClassifier(ClassifierMixin, NetworkEstimator, auto_wrap_output_keys=Non
             raise ValueError(f"classes must be two or more different labels, sorted, got {classes!r}")
         estimator.classes_ = known
         return estimator._read_keras(path, estimator._architecture())
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (", ..." if len(names) > _LISTED else "")
 
 
 def _held_out(codes: np.ndarray, fraction: float, rng: np.random.Generator) -> list[int]:

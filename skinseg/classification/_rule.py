@@ -37,6 +37,10 @@ _SCALED = (
     "If the table was scaled, put the rule before the scaler, "
     "make_lesion_pipeline(...).set_params(scaler='passthrough')"
 )
+_EMPTY = (
+    "A column of zeros is one without any value, filled by SimpleImputer(keep_empty_features=True): no lesion was "
+    "large enough to have that part measured. Give larger images, or leave out the lesions whose part is NaN"
+)
 _NAME_THEM = (
     "name the columns of asymmetry, border, colors and structures, ABCDRuleClassifier(columns=[...]), by position or "
     f"by name; a table with the columns {list(COLUMNS.values())} needs no naming (for a pipeline of scikit-learn "
@@ -313,10 +317,13 @@ class ABCDRuleClassifier(ClassifierMixin, SkinsegEstimator):
         names = getattr(self, "feature_names_in_", None)
         column = position if names is None else repr(str(names[position]))
         low, high = RANGES[part]
+        empty = low > 0 and not parts[:, number].any()
         opening = "Negative values in data" if (parts < 0).any() else "Values out of range in data"
         raise ValueError(
             f"{opening} passed to ABCDRuleClassifier: column {column} has {parts[row, number]:g} in row {row}, but "
-            f"{part} go from {low} to {high}" + (f" ({len(bad)} such values)" if len(bad) > 1 else "") + f". {_SCALED}"
+            f"{part} go from {low} to {high}"
+            + (f" ({len(bad)} such values)" if len(bad) > 1 else "")
+            + f". {_EMPTY if empty else _SCALED}"
         )
 
     # ------------------------------------------------------------------ what is learned

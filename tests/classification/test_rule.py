@@ -310,6 +310,15 @@ def test_a_scaled_table_without_names_is_refused(n_columns):
         ABCDRuleClassifier().fit(scaled, y)
 
 
+def test_a_part_that_no_lesion_has_is_explained():
+    X, y = make_table(20)
+    X["structure_count"] = 0.0  # as an imputer fills a column without any value
+    with pytest.raises(
+        ValueError, match=r"structures go from 1 to 5 \(20 such values\)\. A column of zeros is one without"
+    ):
+        ABCDRuleClassifier().fit(X, y)
+
+
 @pytest.mark.parametrize(("part", "low", "high"), [(part, *ends) for part, ends in RANGES.items()])
 def test_what_is_out_of_range_is_named(part, low, high):
     X, y = make_table(20)
