@@ -365,7 +365,8 @@ def test_table_of_classifiers(clinic, classifiers, capsys):
     folder, target, log_odds = clinic
     for index in range(48, 56):
         (folder / f"c{index:02d}.png").unlink()
-    classifiers(folder / "table.csv", "--cache", folder / "cache", "--network", folder / "all.npz")
+    networks = folder / "all.npz", folder / "half.npz"
+    classifiers(folder / "table.csv", "--cache", folder / "cache", "--network", *networks)
     text = capsys.readouterr().out
     n_melanomas = int(target[:48].sum())
     assert f"48 training images, {n_melanomas} melanomas, 24 lesions, 2 folds" in text
@@ -381,6 +382,10 @@ def test_table_of_classifiers(clinic, classifiers, capsys):
         if name not in ("rule (TDS)", plain):  # those before it, and itself
             assert start_of(rows[name][-1]) == pytest.approx(auc - start_of(rows[plain][0]), abs=2e-3)
     assert start_of(rows["network"][0]) == pytest.approx(roc_auc_score(target[:48], log_odds[:48]), abs=6e-4)
+    for name in ("half", "network, the images of half"):  # it has the same log-odds
+        assert start_of(rows[f"{name} (24 images)"][0]) == pytest.approx(
+            roc_auc_score(target[:24], log_odds[:24]), abs=6e-4
+        )
     assert rows["rule (TDS)"][4:7] == ["", "", ""]  # a score is no probability
 
     curve = rows_of(text, "probability")
@@ -453,3 +458,27 @@ def test_score_of_thresholds_and_intervals(classifiers):
     scores = {name: module.at_sensitivity(truth, called, 0.9) for name, called in calls.items()}
     assert scores["specific"] > scores["met"] > max(scores["more"], scores["less"])
     assert scores["more"] == pytest.approx(scores["less"])
+
+
+def test_fine_tuning_on_one_split(clinic, script, monkeypatch, capsys):
+    """Log-odds of the images held out, in the form that the table of classifiers reads."""
+    folder, target, _ = clinic
+    frame = pd.read_csv(folder / "table.csv")
+    frame.assign(seborrheic_keratosis=np.arange(len(frame)) % 2 * (frame["melanoma"] == 0)).to_csv(
+        folder / "table.csv", index=False
+    )
+    out = folder / "split.npz"
+    options = ["--size", "32", "--epochs", "1", "--weights", "none", "--frozen", "14", "--folds", "2"]
+    monkeypatch.setattr(sys, "argv", ["isic2017_cnn.py", str(folder / "table.csv"), str(out), *options])
+    script("isic2017_cnn").main()
+    with np.load(out) as file:
+        assert set(file) == {"image", "nevus", "melanoma", "seborrheic_keratosis"}
+        held = np.isfinite(file["melanoma"])
+        assert held.sum() == 24
+        assert file["image"].tolist() == [f"c{index:02d}" for index in range(48)]
+        total = sum(1 / (1 + np.exp(-file[name][held])) for name in ("nevus", "melanoma", "seborrheic_keratosis"))
+        np.testing.assert_allclose(total, 1, atol=1e-4)
+        score = roc_auc_score(target[:48][held], file["melanoma"][held])
+    text = capsys.readouterr().out
+    assert "24 images learnt" in text
+    assert start_of(text[text.index("ROC AUC: ") + 9 :]) == pytest.approx(score, abs=6e-4)

@@ -10,7 +10,8 @@ of a network (OOF.npz) has the array melanoma, log-odds of images that the netwo
 none, and image, the names of the files without suffix; without that it has one value for each training image.
 
     isic2017_classifiers.py TABLE --cache DIR                    all tables, 20 minutes with one core
-    isic2017_classifiers.py TABLE --cache DIR --network OOF.npz  with a network in the first
+    isic2017_classifiers.py TABLE --cache DIR --network OOF.npz  with a network in the first, and a stack with it
+    isic2017_classifiers.py TABLE --cache DIR --network OOF.npz SPLIT.npz  ... and others, by their file names
     isic2017_classifiers.py TABLE --cache DIR --validation       fits on all of them, and scores the validation images
 """
 
@@ -364,6 +365,16 @@ def operating_points(name, search, table, y, groups, options):
 # ---------------------------------------------------------------------- the whole
 
 
+def other_networks(printer, data, options):
+    """Rows of networks that know a part of the images, and of others on the same images."""
+    for path in (options.network or [])[1:]:
+        score = expit(log_odds_of(path, data))
+        printer.add(path.stem, score)
+        for name in (CLINICAL_BOOSTED, FUSED, "network"):
+            same = np.where(np.isfinite(score), printer.found[name], np.nan)
+            printer.add(f"{name}, the images of {path.stem}", same)
+
+
 def cross_validate(options):
     data = load(options, "training")
     y, groups = np.asarray(data.target, int), np.asarray(data.groups)
@@ -374,7 +385,7 @@ def cross_validate(options):
     print(f"missing, of the others and of the melanomas: {', '.join(cells)}")
     known = None
     if options.network is not None:
-        table["network"] = log_odds_of(options.network, data)
+        table["network"] = log_odds_of(options.network[0], data)
         known = np.isfinite(table["network"].to_numpy())
     everywhere = known is not None and bool(known.all())
     if "fusion" in options.parts:
@@ -383,6 +394,7 @@ def cross_validate(options):
             printer.add(name, out_of_fold(model, table, y, groups, options))
         if known is not None:
             printer.add("network", expit(table["network"].to_numpy()))
+        other_networks(printer, data, options)
         if known is not None and not everywhere:
             print("\nno stack with network: its log-odds are not known of all images")
         whole = {name: score for name, score in printer.found.items() if np.isfinite(score).all() and name != RULE}
@@ -411,7 +423,7 @@ def validate(options):
     table, new = table_of(learn, options), table_of(check, options)
     network = False
     if options.network is not None:
-        table["network"], new["network"] = log_odds_of(options.network, learn), log_odds_of(options.network, check)
+        table["network"], new["network"] = (log_odds_of(options.network[0], part) for part in (learn, check))
         network = bool(table["network"].notna().all() and new["network"].notna().all())
     print(f"{len(target)} validation images, {target.sum()} melanomas")
     printer = Printer("classifier", target, np.asarray(check.groups), options, baseline=PLAIN)
@@ -428,7 +440,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
     parser.add_argument("--cache", metavar="DIR", help="folder in which the rows of the images are kept")
-    parser.add_argument("--network", type=Path, metavar="OOF.npz", help="log-odds of a network, out of fold")
+    parser.add_argument("--network", type=Path, nargs="+", metavar="OOF.npz", help="log-odds of networks, out of fold")
     parser.add_argument("--validation", action="store_true", help="score the validation images, once all is chosen")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which tables")
     parser.add_argument("--folds", type=int, default=5, help="of cross-validation, stacks and calibration (default 5)")
