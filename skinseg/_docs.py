@@ -179,6 +179,76 @@ _BLOCKS = {
     "errors_": """\
         errors_ : dict of int to str
             With ``on_error="nan"``, the images that failed in the last call.""",
+    "loading": """\
+        on_missing : {{"warn", "raise", "ignore"}}, default="warn"
+            What to do about images and masks that are missing or empty: a
+            `MissingFilesWarning`, a `MissingFilesError`, or nothing. Images without
+            a file are left out, and all are listed in ``missing``, in any case.
+        verify : bool, default=False
+            Also decode every file, and count those that are damaged, cut short or
+            (masks) not of the size of their image among the missing ones.
+        n_jobs : int, default=None
+            Threads that decode at once, as in joblib; only with ``verify``.""",
+    "loaded": """\
+        data : Bunch
+            With the attributes
+
+            images : list of Path
+                The image files, as absolute paths; nothing is read.
+            masks : list of Path or None
+                The expert's masks, None in place of one that is missing; None if
+                the folder has no masks at all and the task needs none.
+            target : ndarray of shape (n_images,) or None
+                The classes: 0 and 1, or names; None if the folder tells none.
+            target_names : ndarray of str
+                What 0 and 1 mean, or the names.
+            groups : ndarray of shape (n_images,)
+                Lesions or patients, by which cross-validation is to be split; an
+                image of which nothing is known is its own group.
+            frame : DataFrame
+                A row an image: ``image_id``, ``image`` and ``mask`` (paths),
+                ``subset``, ``age_approximate``, ``sex`` and ``site`` in one spelling
+                where the set has them, and the columns as published.
+            missing : DataFrame
+                Files that cannot be used: ``item``, ``kind``, ``file``, ``problem``.
+            DESCR : str
+                Title, license, citation, and how much of the set is there.""",
+    "fetching": """\
+        accept_license : bool, default=False
+            Say that you keep to the license. Data sets without commercial use ask
+            for it (or for the environment variable ``SKINSEG_ACCEPT_LICENSE``, with
+            names of data sets, or ``all``) before they are downloaded.
+        download_if_missing : bool, default=True
+            If False, an error if something is not there.
+        n_retries : int, default=3
+            Attempts after the first one that may bring nothing new.
+        delay : float, default=1.0
+            Seconds before the second attempt, doubled for each one that follows, up
+            to 60.
+        base_url : str, default=None
+            Address of a folder that has the files under the same names, such as a
+            mirror in the house; the publisher's if None.
+        checksums : dict of str to (str or None), default=None
+            Checksums of your own by the name of the file, such as
+            ``{{"ISIC-2017_Training_Data.zip": "sha256:..."}}``; None in place of a
+            checksum: trust what comes.
+        verbose : bool, default=False
+            Whether to print the license and to show progress bars.
+        **loading : dict
+            Further parameters of the loader, such as ``on_missing``.""",
+    "fetched": """\
+        data : Bunch
+            As the loader gives it.""",
+    "fetching_raises": """\
+        ImportError
+            If pooch is not installed (extra ``data``).
+        OSError
+            If a file cannot be downloaded or is not what it should be, if the disk
+            has no room or cannot be written, or if something is missing and is not
+            to be downloaded.
+        ValueError
+            If the license has to be accepted and is not, or for an archive that
+            would write outside of its folder.""",
     "field": """\
         field : ndarray of shape (H, W), bool, default=None
             Valid field of view: all statistics and the result are limited to it;

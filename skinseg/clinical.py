@@ -23,6 +23,7 @@ __all__ = [
     "image_columns",
     "make_clinical_transformer",
     "make_scaler",
+    "normalized_clinical",
     "numeric_columns",
     "other_columns",
     "plain_categories",
@@ -41,7 +42,7 @@ CLINICAL_COLUMNS = tuple(name for names in _COLUMNS.values() for name in names)
 _SITES = {
     "abdomen": "anterior torso", "chest": "anterior torso", "back": "posterior torso", "face": "head/neck",
     "scalp": "head/neck", "ear": "head/neck", "neck": "head/neck", "head": "head/neck", "hand": "upper extremity",
-    "foot": "lower extremity", "acral": "palms/soles",
+    "foot": "lower extremity", "acral": "palms/soles", "genital": "oral/genital",
 }  # fmt: skip
 _SEXES = {"f": "female", "w": "female", "m": "male"}
 _UNKNOWN = ("", "unknown", "nan", "none", "na", "n/a")
@@ -251,6 +252,40 @@ def clinical_table(frame: pd.DataFrame, settings: dict[str, Any]) -> tuple[pd.Da
         known |= found
         columns |= {f"{name}_{choice}": np.where(found, values == choice, np.nan) for choice in choices}
     return pd.DataFrame(columns, index=frame.index), known
+
+
+def normalized_clinical(frame: pd.DataFrame) -> pd.DataFrame:
+    """Bring age, sex and site of any table into one spelling.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With some of age, sex and site, under the usual names.
+
+    Returns
+    -------
+    DataFrame
+        Those of ``age_approximate`` (years, NaN where it is not known),
+        ``sex`` and ``site`` (lower case, None where not known) that the frame
+        has under any of their names.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skinseg.clinical import normalized_clinical
+    >>> normalized_clinical(pd.DataFrame({"age": [45, None], "localization": ["back", "unknown"]}))
+       age_approximate             site
+    0             45.0  posterior torso
+    1              NaN             None
+    """
+    there = {str(column).lower() for column in frame.columns}
+    columns = {}
+    for name, names in _COLUMNS.items():
+        if there.intersection(names):
+            given = _column(frame, names)
+            values = _ages(given) if name == "age_approximate" else [_category(value, name) for value in given]
+            columns[name] = pd.Series(values, index=frame.index, dtype=float if name == "age_approximate" else object)
+    return pd.DataFrame(columns, index=frame.index)
 
 
 def _column(frame: pd.DataFrame, names: tuple[str, ...]) -> pd.Series:

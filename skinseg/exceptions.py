@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 __all__ = [
     "CheckpointError",
@@ -10,6 +11,8 @@ __all__ = [
     "ImageBatchError",
     "ImageReadError",
     "InvalidImagesError",
+    "MissingFilesError",
+    "MissingFilesWarning",
     "ModelFileError",
     "SkinsegWarning",
     "TrainingDivergedError",
@@ -95,12 +98,36 @@ class ModelFileError(ValueError):
     """A model file cannot be opened: not one of ours, damaged, or with types that are not trusted."""
 
 
+class MissingFilesError(FileNotFoundError):
+    """Files of a data set are missing, empty or damaged.
+
+    Parameters
+    ----------
+    message : str
+        How many, which are the first, and the way out.
+    missing : DataFrame
+        All of them, with the columns ``item``, ``kind``, ``file``, ``problem``.
+    """
+
+    def __init__(self, message: str, missing: Any) -> None:
+        self.message = message
+        self.missing = missing
+        super().__init__(message, missing)  # both arguments, so that pickling works
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class SkinsegWarning(UserWarning):
     """Base of the warnings of skinseg."""
 
 
 class EmptyMaskWarning(SkinsegWarning):
     """No lesion was found in an image: its mask is empty and its features are NaN."""
+
+
+class MissingFilesWarning(SkinsegWarning):
+    """Files of a data set are missing, empty or damaged: the data lists them in ``missing``."""
 
 
 class UngroupedWarning(SkinsegWarning):
