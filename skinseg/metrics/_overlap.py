@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +28,31 @@ def _load(mask: np.ndarray | Path) -> np.ndarray:
     return values if values.dtype == bool else values >= 0.5
 
 
-def _count(y_true: Any, y_pred: Any) -> list[OverlapCounts]:
+def _pairs(y_true: Any, y_pred: Any) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Check the masks, then give position, expert's mask and predicted mask of each image, read when it is its turn."""
     truth = check_masks(y_true, estimator="y_true", allow_float=True)
     predicted = check_masks(y_pred, estimator="y_pred", allow_float=True)
     if len(truth) != len(predicted):
         raise ValueError(f"y_true holds {len(truth)} masks and y_pred {len(predicted)}; give one for each image")
     if not truth:
         raise ValueError("y_true and y_pred are empty; give at least one mask")
-    counts = []
+    return _read(truth, predicted)
+
+
+def _read(truth: list, predicted: list) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     for index, pair in enumerate(zip(truth, predicted, strict=True)):
         try:
-            counts.append(overlap_counts(*map(_load, pair)))
+            true, pred = map(_load, pair)
+            if true.shape != pred.shape:
+                raise ValueError(f"the masks have different sizes: {true.shape} and {pred.shape}")
         except ValueError as error:
             raise ValueError(f"mask {index}: {error}") from None
-    return counts
+        yield index, true, pred
+
+
+def _check_average(average: Average) -> None:
+    if average not in ("mean", "pooled", None):
+        raise ValueError(f"average must be 'mean', 'pooled' or None, got {average!r}")
 
 
 def _ratio(numerator: int, denominator: int) -> float:
@@ -50,9 +61,8 @@ def _ratio(numerator: int, denominator: int) -> float:
 
 
 def _average(y_true: Any, y_pred: Any, average: Average, score: Callable[[OverlapCounts], float]) -> float | np.ndarray:
-    if average not in ("mean", "pooled", None):
-        raise ValueError(f"average must be 'mean', 'pooled' or None, got {average!r}")
-    counts = _count(y_true, y_pred)
+    _check_average(average)
+    counts = [overlap_counts(true, pred) for _, true, pred in _pairs(y_true, y_pred)]
     if average == "pooled":
         return score(OverlapCounts(*(sum(kind) for kind in zip(*counts, strict=True))))
     scores = np.array([score(pair) for pair in counts])
@@ -61,6 +71,10 @@ def _average(y_true: Any, y_pred: Any, average: Average, score: Callable[[Overla
 
 def _jaccard(pair: OverlapCounts) -> float:
     return pair.jaccard
+
+
+def _thresholded_jaccard(pair: OverlapCounts, threshold: float = 0.65) -> float:
+    return pair.jaccard if pair.jaccard >= threshold else 0.0
 
 
 def _dice(pair: OverlapCounts) -> float:
@@ -163,11 +177,7 @@ def thresholded_jaccard_score(
     >>> thresholded_jaccard_score(y_true, y_pred)
     0.0
     """
-
-    def score(pair: OverlapCounts) -> float:
-        return pair.jaccard if pair.jaccard >= threshold else 0.0
-
-    return _average(y_true, y_pred, average, score)
+    return _average(y_true, y_pred, average, lambda pair: _thresholded_jaccard(pair, threshold))
 
 
 def dice_score(y_true: Any, y_pred: Any, *, average: Average = "mean") -> float | np.ndarray:
