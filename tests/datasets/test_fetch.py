@@ -1,384 +1,380 @@
-"""Downloads over a server that cuts, refuses, lies and stumbles."""
+"""Fetchers: what they download of published data sets, what they refuse, and what they leave."""
 
 import errno
 import hashlib
-import http.server
-import io
 import json
 import os
 import re
-import subprocess
-import sys
+import shutil
 import threading
-import time
-import zipfile
-from types import SimpleNamespace
 
+import layouts
 import numpy as np
+import pandas as pd
 import pytest
+from faulty_server import BLOCK, names, packed, serving
+from PIL import Image
 
-from skinseg.datasets import _download
-from skinseg.datasets._download import DiskError, download_file, locked, size_text
-from skinseg.datasets._unpack import unpack, verify_folder
-
-BLOCK = 65536  # a downloader writes whole blocks
-DATA = np.random.default_rng(0).bytes(23 * BLOCK - 11)
-SHA = "sha256:" + hashlib.sha256(DATA).hexdigest()
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves ``server.files``; ``server.faults`` says what goes wrong in the next answers, by path."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def do_GET(self):
-        path = self.path.partition("?")[0].lstrip("/")
-        fault = self.server.faults.get(path, []).pop(0) if self.server.faults.get(path) else {}
-        asked = self.headers.get("Range")
-        data = self.server.files.get(path)
-        entry = SimpleNamespace(path=path, range=asked, if_range=self.headers.get("If-Range"), status=0, sent=0)
-        self.server.log.append(entry)
-        self.close_connection = True
-        if fault.get("status") or data is None:
-            entry.status = fault.get("status", 404)
-            self.send_response(entry.status)
-            for name, value in fault.get("headers", {}).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        etag = fault.get("etag", self.server.etag)
-        start = int(asked[6:-1]) if asked and not fault.get("no_range") else 0
-        if start and entry.if_range != etag:
-            start = 0
-        entry.status = 206 if start else 200
-        self.send_response(entry.status)
-        if etag:
-            self.send_header("ETag", etag)
-        if start:
-            self.send_header("Content-Range", fault.get("content_range", f"bytes {start}-{len(data) - 1}/{len(data)}"))
-        if not fault.get("no_length"):
-            self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        body = data[start:][: fault.get("cut")]
-        self.wfile.write(body)
-        self.wfile.flush()
-        entry.sent = len(body)
-        if "cut" in fault:
-            self.connection.shutdown(2)
+import skinseg.datasets
+from skinseg.datasets import _download, _store
+from skinseg.datasets._download import DiskError
+from skinseg.datasets._fetch import FETCHERS
+from skinseg.datasets._registry import REGISTRY, SUBSETS
+from skinseg.datasets._unpack import MEMBERS
 
 
 @pytest.fixture
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.daemon_threads = True
-        httpd.files, httpd.faults, httpd.log, httpd.etag = {"a.zip": DATA}, {}, [], '"v1"'
-        httpd.url = f"http://127.0.0.1:{httpd.server_port}"
-        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
+    with serving() as httpd:
         yield httpd
-        httpd.shutdown()
-        thread.join()
 
 
-def get(server, path, checksum=SHA, n_retries=3, urls=("a.zip",)):
-    addresses = tuple(f"{server.url}/{url}" if "//" not in url else url for url in urls)
-    download_file(addresses, path, checksum=checksum, n_retries=n_retries, delay=0)
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_plain_download(server, tmp_path):
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    assert names(tmp_path) == ["a.zip"]
-    assert [entry.status for entry in server.log] == [200]
-
-
-def test_a_cut_download_goes_on_where_it_was_cut(server, tmp_path):
-    server.faults["a.zip"] = [{"cut": 6 * BLOCK + 100}, {"cut": 10 * BLOCK}]
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    assert names(tmp_path) == ["a.zip"]
-    assert [(entry.status, entry.range, entry.if_range) for entry in server.log] == [
-        (200, None, None), (206, f"bytes={6 * BLOCK}-", '"v1"'), (206, f"bytes={16 * BLOCK}-", '"v1"'),
-    ]  # fmt: skip
-    assert sum(entry.sent for entry in server.log) == len(DATA) + 100  # of the block that was cut
-
-
-def test_the_next_call_goes_on(server, tmp_path):
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK}, *[{"status": 503}] * 3]
-    with pytest.raises(
-        OSError, match=r"busy or out of order \(503 .*3 times without anything new; 590 kB have"
-    ) as info:
-        get(server, tmp_path / "a.zip", n_retries=2)
-    assert f"{server.url}/a.zip" in str(info.value)
-    assert names(tmp_path) == ["a.zip.part", "a.zip.part.json"]  # nothing under the final name
-    server.log.clear()
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    assert [(entry.range, entry.sent) for entry in server.log] == [(f"bytes={9 * BLOCK}-", len(DATA) - 9 * BLOCK)]
-
-
-def test_a_killed_process_is_resumed_and_leaves_nothing(server, tmp_path):
-    server.files["a.zip"] = DATA
-    server.faults["a.zip"] = [{"cut": 8 * BLOCK}, {"status": 503, "headers": {"Retry-After": "60"}}]
-    package = os.path.dirname(_download.__file__)
-    code = (
-        "import sys, types; from pathlib import Path\n"
-        f"sys.modules['skinseg.datasets'] = types.ModuleType('skinseg.datasets'); import skinseg.datasets as d\n"
-        f"d.__path__ = [{package!r}]; from skinseg.datasets._download import download_file\n"  # without the others
-        f"download_file(({server.url + '/a.zip'!r},), Path({str(tmp_path / 'a.zip')!r}), checksum={SHA!r}, delay=0)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 30
-    while len(server.log) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    assert not (tmp_path / "a.zip").exists()
-    server.log.clear()
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    assert server.log[0].range == f"bytes={8 * BLOCK}-"
-
-
-def test_a_server_that_knows_no_ranges_sends_it_again(server, tmp_path):
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK}, {"no_range": True}]
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    assert [(entry.status, entry.sent) for entry in server.log] == [(200, 9 * BLOCK), (200, len(DATA))]
-
-
-def test_cut_again_and_again_at_the_same_place_gives_up(server, tmp_path):
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK, "no_range": True}] * 9
-    with pytest.raises(OSError, match=r"589824.*, 3 times without anything new"):
-        get(server, tmp_path / "a.zip", n_retries=2)
-    assert len(server.log) == 4  # one that brought something, and three that did not
-
-
-def test_another_version_is_begun_again(server, tmp_path):
-    other = DATA[::-1]
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK}, *[{"status": 503}] * 2]
-    with pytest.raises(OSError, match="503"):
-        get(server, tmp_path / "a.zip", n_retries=1)
-    server.files["a.zip"], server.etag = other, '"v2"'
-    get(server, tmp_path / "a.zip", checksum=None)
-    assert (tmp_path / "a.zip").read_bytes() == other  # and no mixture of both
-
-
-def test_without_a_validator_nothing_is_resumed(server, tmp_path):
-    server.etag = ""
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK}]
-    get(server, tmp_path / "a.zip")
-    assert [entry.range for entry in server.log] == [None, None]
-    server.etag, server.log[:] = 'W/"weak"', []
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK}]
-    get(server, tmp_path / "b.zip")
-    assert [entry.range for entry in server.log] == [None, None]
-
-
-@pytest.mark.parametrize("wrong", ["bytes 0-1507316/1507317", "bytes 5-9/10", "nonsense"])
-def test_a_range_that_was_not_asked_for_is_not_appended(server, tmp_path, wrong):
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK}, {"content_range": wrong}]
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    assert [entry.status for entry in server.log] == [200, 206, 200]
-
-
-def test_a_range_the_server_does_not_have(server, tmp_path):
-    server.faults["a.zip"] = [{"cut": 9 * BLOCK}, {"status": 416}]
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-
-
-def test_complete_but_not_renamed_asks_for_nothing(server, tmp_path):
-    (tmp_path / "a.zip.part").write_bytes(DATA)
-    notes = {"url": f"{server.url}/a.zip", "validator": '"v1"', "total": len(DATA)}
-    (tmp_path / "a.zip.part.json").write_text(json.dumps(notes))
-    get(server, tmp_path / "a.zip")
-    assert not server.log
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    assert names(tmp_path) == ["a.zip"]
-
-
-def test_notes_that_are_nonsense_are_not_believed(server, tmp_path):
-    (tmp_path / "a.zip.part").write_bytes(b"x" * 1000)
-    (tmp_path / "a.zip.part.json").write_text("{")
-    get(server, tmp_path / "a.zip")
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-
-
-def test_busy_then_well(server, tmp_path, monkeypatch):
-    waits = []
-    monkeypatch.setattr(_download.time, "sleep", waits.append)
-    server.faults["a.zip"] = [{"status": 503}, {"status": 429, "headers": {"Retry-After": "7"}}, {"status": 500}]
-    download_file((f"{server.url}/a.zip",), tmp_path / "a.zip", checksum=SHA, delay=0.5)
-    assert waits == [0.5, 7.0, 2.0]  # doubled, or what the server says
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-
-
-def test_wrong_bytes_are_refused(server, tmp_path):
-    server.files["a.zip"] = b"<html>moved</html>"
-    found = hashlib.sha256(server.files["a.zip"]).hexdigest()
-    with pytest.raises(OSError, match=rf"{server.url}/a.zip: .*expected {SHA} but got {found}"):
-        get(server, tmp_path / "a.zip")
-    assert names(tmp_path) == []
-
-
-@pytest.mark.parametrize(("status", "text"), [(404, "no such"), (403, "refuses"), (410, "gone"), (451, "not give")])
-def test_what_is_not_there_is_not_asked_for_again(server, tmp_path, status, text):
-    server.faults["a.zip"] = [{"status": status}]
-    with pytest.raises(OSError, match=rf"{server.url}/a.zip: .*{text}.*\({status} "):
-        get(server, tmp_path / "a.zip")
-    assert len(server.log) == 1
-    assert names(tmp_path) == []
-
-
-def test_the_second_address_is_tried(server, tmp_path):
-    get(server, tmp_path / "a.zip", urls=("gone.zip", "a.zip"))
-    assert (tmp_path / "a.zip").read_bytes() == DATA
-    with pytest.raises(OSError, match=r"/x.zip: .*404.*; .*/y.zip: .*404"):
-        get(server, tmp_path / "b.zip", urls=("x.zip", "y.zip"))
-
-
-def test_nobody_there(tmp_path):
-    with pytest.raises(OSError, match=r"127.0.0.1:9/a: the connection failed \(.*refused.*\), 1 times"):
-        download_file(("http://127.0.0.1:9/a",), tmp_path / "a", n_retries=0, delay=0)
-    with pytest.raises(OSError, match=r"^nonsense: .*"):
-        download_file(("nonsense",), tmp_path / "a", n_retries=3, delay=0)
-
-
-def test_a_full_disk_is_one_sentence(server, tmp_path, monkeypatch):
-    usage = SimpleNamespace(free=1_000_000)
-    monkeypatch.setattr(_download.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(DiskError, match=r"a\.zip needs 1.5 MB and only 1.0 MB are free in .*SKINSEG_HOME"):
-        get(server, tmp_path / "a.zip")
-    usage.free = 10**9
-
-    def full(self, chunks, start, total):
-        self.part.write_bytes(DATA[:1000])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_download.ResumingDownloader, "_write", full)
-        with pytest.raises(DiskError, match=r"disk of .* is full; make room"):
-            get(server, tmp_path / "a.zip", urls=("a.zip", "a.zip"))
-    assert len(server.log) == 2  # the disk is no reason to try another address
-    get(server, tmp_path / "a.zip")
-    assert server.log[-1].range == "bytes=1000-"
-
-
-def test_without_pooch(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(ImportError, match=re.escape('pip install "scikit-skinseg[data]"')):
-        download_file(("http://127.0.0.1:9/a",), tmp_path / "a")
-
-
-def test_sizes():
-    assert [size_text(size) for size in (0, 999, 1000, 12_345, 5_800_000_000)] == [
-        "0 B", "999 B", "1.0 kB", "12 kB", "5.8 GB",
-    ]  # fmt: skip
-
-
-def test_one_at_a_time(tmp_path):
-    order = []
-
-    def work(name):
-        with locked(tmp_path / ".lock"):
-            order.append(name)
-            time.sleep(0.02)
-            order.append(name)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert order[0::2] == order[1::2]
-    assert sorted(order) == list("aabbcc")
-
-
-def packed(files, folder=""):
-    """A zip archive of names and bytes."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name if isinstance(name, zipfile.ZipInfo) else folder + name, data)
-    return buffer.getvalue()
+def published(name, tmp_path):
+    """The files of a data set as its registry names them, made of a small folder in its layout."""
+    tree = tmp_path / "tree" / name
+    tree.mkdir(parents=True)
+    getattr(layouts, f"write_{name}")(tree)
+    moved = {"ISIC_2020_Training_JPEG": "train", "ISIC_2020_Test_JPEG": "ISIC_2020_Test_Input"}
+    flat = ("HAM10000_images_part_1", "HAM10000_images_part_2")
+    served = {}
+    for file in REGISTRY[name]:
+        folder = tree / moved.get(file.stored, file.stored)
+        if file.packed:
+            members = {
+                ("" if file.stored in flat else f"{folder.name}/") + str(path.relative_to(folder)): path.read_bytes()
+                for path in sorted(folder.rglob("*.*"))
+            }
+            served[file.name] = packed(members | {"__MACOSX/._x.jpg": b"junk"})
+        else:
+            path = tree / file.name
+            served[file.name] = (path if path.exists() else path.with_suffix("")).read_bytes()
+    return tree, served
 
 
 @pytest.fixture
-def work(tmp_path):
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
+def house(server, tmp_path):
+    """Serves a data set, and fetches it from there into tmp_path / "home"."""
+
+    def prepare(name, **defaults):
+        tree, server.files = published(name, tmp_path)
+        defaults = {
+            "data_home": tmp_path / "home", "base_url": server.url + "/", "delay": 0, "n_retries": 1,
+            "checksums": dict.fromkeys(server.files), "accept_license": True, **defaults,
+        }  # fmt: skip
+        return tree, lambda **how: FETCHERS[name](**{**defaults, **how})
+
+    return prepare
 
 
-def put(work, files, **how):
-    (work / "A.zip").write_bytes(packed(files, **how))
-    return work / "A.zip"
+@pytest.mark.parametrize("name", FETCHERS)
+def test_fetched_is_what_the_loader_makes_of_the_published_folder(house, server, tmp_path, name):
+    tree, fetch = house(name)
+    tasks = ["segmentation", "attributes", "classification"] if name == "isic2018" else [None]
+    for task in tasks:
+        choice = {"task": task} if task else {}
+        choice |= {} if name == "ham10000" else {"subset": "all"}
+        expected = getattr(skinseg.datasets, f"load_{name}")(tree, on_missing="raise", **choice)
+        data = fetch(on_missing="raise", **choice)
+        assert [path.name for path in data.images] == [path.name for path in expected.images]
+        assert len(data.images) >= 8
+        for key in ("target", "groups"):
+            assert pd.Series(data[key]).equals(pd.Series(expected[key]))
+        assert (data.masks is None) == (expected.masks is None)
+        assert np.asarray(Image.open(data.images[-1])).shape == (24, 32, 3)
+        assert data.images[0].is_relative_to(tmp_path / "home" / name)
+        assert data.DESCR == expected.DESCR
+    folder = tmp_path / "home" / name
+    assert names(folder) == sorted([".lock", "checksums.json", *(file.stored for file in REGISTRY[name])])
+    requests = len(server.log)
+    assert requests == len(REGISTRY[name])
+    fetch(**choice)
+    assert len(server.log) == requests
+    table = skinseg.datasets.verify_dataset(name, tmp_path / "home")
+    assert set(table["status"]) == {"ok"}
+    assert set(table["origin"]) == {"first download"}
+    state = skinseg.datasets.list_datasets(tmp_path / "home").set_index("name")["state"]
+    assert state[name] == "complete"
+    assert state["ph2"] == "by hand"
 
 
-@pytest.mark.parametrize("top", ["A/", ""])
-def test_unpack(work, tmp_path, top):
-    files = {"x.jpg": b"image", "deep/y.png": b"", "__MACOSX/._x.jpg": b"junk", "._z": b"junk", "deep/.DS_Store": b"j"}
-    assert unpack(put(work, files, folder=top), tmp_path / "A", work=work) == 2
-    assert (tmp_path / "A" / "x.jpg").read_bytes() == b"image"
-    assert names(tmp_path / "A" / "deep") == ["y.png"]
-    assert names(work) == ["A.zip"]
-    assert verify_folder(tmp_path / "A") == (2, [], [])
-    assert os.stat(tmp_path / "A").st_mode & 0o777 == os.stat(work).st_mode & 0o777  # not the owner's alone
+def test_only_what_is_needed_is_downloaded(house, server, tmp_path):
+    _, fetch = house("isic2018")
+    fetch(task="classification", subset="validation")
+    assert {entry.path for entry in server.log} == {
+        "ISIC2018_Task3_Validation_Input.zip", "ISIC2018_Task3_Validation_GroundTruth.zip",
+    }  # fmt: skip
+    state = skinseg.datasets.list_datasets(tmp_path / "home").set_index("name")["state"]
+    assert state["isic2018"] == "2 of 16 files"
+    with pytest.raises(OSError, match=r"lacks ISIC2018_Task1-2_Test_Input\.zip, ISIC2018_Task1_Test_GroundTruth\.zip,"):
+        fetch(subset="test", download_if_missing=False)
+    assert len(server.log) == 2
+    assert len(fetch(task="classification", subset="validation", download_if_missing=False).images) == 8
 
 
-def test_verify_finds_what_is_missing_and_changed(work, tmp_path):
-    files = {"a": b"12", "b": b"345", "c": b"6"}
-    unpack(put(work, files), tmp_path / "A", work=work)
-    (tmp_path / "A" / "a").unlink()
-    (tmp_path / "A" / "b").write_bytes(b"346")  # of the same size
-    assert verify_folder(tmp_path / "A") == (3, ["a"], ["b"])
-    assert verify_folder(work) is None
+def test_wrong_calls_download_nothing(house, server, tmp_path):
+    _, fetch = house("isic2017")
+    with pytest.raises(ValueError, match="subset must be one of 'training', 'validation', 'test', 'all', got 'train'"):
+        fetch(subset="train")
+    with pytest.raises(ValueError, match="task must be one of 'classification', 'segmentation', got 1"):
+        fetch(task=1)
+    with pytest.raises(TypeError, match=r"fetch_isic2017\(\) has no parameter 'misses'; those of .* target, on_miss"):
+        fetch(misses=1)
+    with pytest.raises(ValueError, match=r"checksums names 'x\.zip', which is no file of isic2017; they are I"):
+        fetch(checksums={"x.zip": None})
+    with pytest.raises(ValueError, match=r"must be sha256: or .*, got 'abc'"):
+        fetch(checksums={"ISIC-2017_Training_Data.zip": "abc"})
+    assert not server.log
+    assert not (tmp_path / "home").exists()
 
 
-def link(name):
-    info = zipfile.ZipInfo(name)
-    info.create_system, info.external_attr = 3, 0o120777 << 16
-    return info
+def test_the_license_is_asked_for(house, server, tmp_path, monkeypatch):
+    monkeypatch.delenv("SKINSEG_ACCEPT_LICENSE", raising=False)
+    _, fetch = house("ham10000", accept_license=False)
+    text = r"ham10000 .* non-commercial .*CC-BY-NC-4.0.*doi\.org/10\.7910.* accept_license=True .*Tschandl"
+    with pytest.raises(ValueError, match=text):
+        fetch()
+    monkeypatch.setenv("SKINSEG_ACCEPT_LICENSE", "isic2019, isic2020")
+    with pytest.raises(ValueError, match="SKINSEG_ACCEPT_LICENSE=ham10000"):
+        fetch()
+    assert not server.log
+    assert not (tmp_path / "home").exists()
+    monkeypatch.setenv("SKINSEG_ACCEPT_LICENSE", "isic2019, ham10000")
+    assert len(fetch().images) == 8
+    monkeypatch.delenv("SKINSEG_ACCEPT_LICENSE")
+    assert len(fetch().images) == 8  # it was asked for before the download
+    assert len(house("isic2017", accept_license=False)[1]().images) == 6
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["../evil", "A/../../evil", "/etc/evil", "..\\evil", "C:evil", "A/\n", link("A/link")],
-    ids=["up", "deep", "absolute", "backslash", "drive", "newline", "link"],
-)
-def test_members_that_lead_out_are_refused(work, tmp_path, name):
-    with pytest.raises(ValueError, match=r"A\.zip is refused: its member .* (outside of the folder|is a link)"):
-        unpack(put(work, {"ok.jpg": b"1", name: b"/etc/passwd"}), tmp_path / "A", work=work)
-    assert names(tmp_path) == ["work"]
-    assert names(work) == ["A.zip"]
-    assert not (tmp_path.parent / "evil").exists()
+def test_a_known_checksum_is_kept_to(house, server, tmp_path):
+    _, fetch = house("isic2017", checksums=None)
+    found = hashlib.md5(server.files["ISIC-2017_Training_Data.zip"]).hexdigest()
+    with pytest.raises(OSError, match=rf"expected md5:a14a7e622c67a358797ae59abb8a0b0c but got {found}"):
+        fetch()
+    folder = tmp_path / "home" / "isic2017"
+    assert names(folder) == [".download", ".lock"]
+    assert names(folder / ".download") == []
 
 
-def test_damaged_archives_leave_nothing(work, tmp_path):
-    good = packed({"a.jpg": bytes(1000), "b.jpg": b"b" * 5000})
-    bad = bytearray(good)
-    bad[2000] ^= 1  # in the data of b.jpg
-    cases = {"CRC": bytes(bad), "not a zip": good[: len(good) // 2], "holds no file": packed({"__MACOSX/x": b""})}
-    cases["not a zip "] = b"\0" * len(good)
-    for text, data in cases.items():
-        (work / "A.zip").write_bytes(data)
-        with pytest.raises(OSError, match=rf"A\.zip \(.*\): the archive is damaged \(.*{text.strip()}"):
-            unpack(work / "A.zip", tmp_path / "A", work=work)
-        assert names(tmp_path) == ["work"]
-        assert names(work) == ["A.zip"]
+def test_a_pinned_checksum_is_kept_to(house, server, tmp_path):
+    _, fetch = house("isic2017", subset="validation")
+    good = {name: "sha256:" + hashlib.sha256(data).hexdigest() for name, data in server.files.items()}
+    good["ISIC-2017_Validation_Data.zip"] = good["ISIC-2017_Test_v2_Data.zip"]
+    with pytest.raises(OSError, match=rf"expected {good['ISIC-2017_Test_v2_Data.zip']} but got"):
+        fetch(checksums=good)
+    good["ISIC-2017_Validation_Data.zip"] = (
+        "md5:" + hashlib.md5(server.files["ISIC-2017_Validation_Data.zip"]).hexdigest()
+    )
+    assert len(fetch(checksums=good).images) == 3
+    table = skinseg.datasets.verify_dataset("isic2017", tmp_path / "home").set_index("file")
+    assert table.loc["ISIC-2017_Validation_Data.zip", "checksum"] == good["ISIC-2017_Validation_Data.zip"]
+    assert table.loc["ISIC-2017_Validation_Data.zip", "origin"] == "given by the caller"
+    assert table.loc["ISIC-2017_Training_Data.zip", "status"] == "not fetched"
 
 
-def test_no_room_to_unpack(work, tmp_path, monkeypatch):
-    monkeypatch.setattr(_download.shutil, "disk_usage", lambda path: SimpleNamespace(free=999))
-    with pytest.raises(DiskError, match=r"unpacked, A\.zip needs 1.0 kB and only 999 B are free"):
-        unpack(put(work, {"a": bytes(1000)}), tmp_path / "A", work=work)
-    assert names(work) == ["A.zip"]
+def test_what_came_first_is_trusted_and_kept_to(house, server, tmp_path):
+    _, fetch = house("isic2016", checksums=None)
+    fetch()
+    folder = tmp_path / "home" / "isic2016"
+    name = "ISBI2016_ISIC_Part1_Training_GroundTruth"
+    record = json.loads((folder / "checksums.json").read_text())[f"{name}.zip"]
+    data = server.files[f"{name}.zip"]
+    first = "sha256:" + hashlib.sha256(data).hexdigest()
+    assert record == {
+        "checksum": first, "origin": "first download", "size": len(data), "url": server.url, "files": 6,
+    }  # fmt: skip
+    shutil.rmtree(folder / name)
+    server.files[f"{name}.zip"] = packed({"other.png": b"1"})
+    with pytest.raises(OSError, match=rf"/{name}\.zip: .*expected {first} but got"):
+        fetch()
+    assert not (folder / name).exists()
+    fetch(checksums={f"{name}.zip": None}, on_missing="ignore")  # a new version is trusted if the user says so
+    assert names(folder / name) == [MEMBERS, "other.png"]
+
+
+def test_a_fetch_that_was_cut_goes_on_in_the_next_call(house, server, tmp_path):
+    _, fetch = house("isic2017")
+    name = "ISIC-2017_Training_Data.zip"
+    server.files[name] = bytes(3 * BLOCK) + server.files[name]  # which zip files may begin with
+    server.faults[name] = [{"cut": 2 * BLOCK}, {"status": 503}, {"status": 503}]
+    with pytest.raises(OSError, match="131 kB have arrived and are kept"):
+        fetch(n_retries=1)
+    folder = tmp_path / "home" / "isic2017"
+    assert names(folder / ".download") == [f"{name}.part", f"{name}.part.json"]
+    (folder / ".download" / "unpack-of-a-killed-process").mkdir()
+    (folder / ".download" / "tmpabc").touch()
+    server.log.clear()
+    assert len(fetch().images) == 6
+    assert server.log[0].sent == len(server.files[name]) - 2 * BLOCK
+    assert not (folder / ".download").exists()
+
+
+def test_archives_that_are_bad_are_not_kept(house, server, tmp_path):
+    _, fetch = house("isic2016", checksums=None)
+    name = "ISBI2016_ISIC_Part1_Training_Data"
+    good = server.files[f"{name}.zip"]
+    folder = tmp_path / "home" / "isic2016"
+    for bad, error in (
+        (good[: len(good) // 2] + bytes(len(good) - len(good) // 2), OSError),
+        (packed({"../../evil.txt": b"1", "a.jpg": b"2"}), ValueError),
+    ):
+        server.files[f"{name}.zip"] = bad
+        with pytest.raises(error, match=rf"{name}\.zip.* (is damaged|is refused)"):
+            fetch()
+        assert names(folder) == [".download", ".lock"]
+        assert names(folder / ".download") == []
+        assert not list(tmp_path.rglob("evil.txt"))
+    server.files[f"{name}.zip"] = good  # and no checksum of the bad one was written down
+    assert len(fetch().images) == 6
+
+
+def test_archives_downloaded_by_hand_are_taken(house, server, tmp_path):
+    _, fetch = house("isic2017", checksums=None)
+    folder = tmp_path / "home" / "isic2017"
+    folder.mkdir(parents=True)
+    for name, data in server.files.items():
+        (folder / name).write_bytes(data)
+    with pytest.raises(OSError, match=r"Data\.zip: expected md5:a14a\w+ \(recorded by several .*\), found md5:"):
+        fetch()
+    assert (folder / "ISIC-2017_Training_Data.zip").exists()  # it is the user's
+    data = fetch(checksums=dict.fromkeys(server.files))
+    assert len(data.images) == 6
+    assert not server.log
+    assert (folder / "ISIC-2017_Training_Data.zip").exists()
+
+
+def test_what_is_there_is_loaded_without_writing(house, tmp_path, monkeypatch):
+    _, fetch = house("ham10000")
+    fetch()
+
+    def forbidden(*args):
+        raise AssertionError
+
+    for name in ("locked", "import_pooch", "download_file", "get_data_home"):
+        monkeypatch.setattr(_store, name, forbidden)
+    assert len(fetch().images) == 8
+
+
+def test_two_at_once_download_it_once(house, server):
+    _, fetch = house("isic2017")
+    results, errors = [], []
+
+    def work():
+        try:
+            results.append(len(fetch().images))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert results == [6, 6, 6]
+    assert len(server.log) == 3  # images, masks, table
+
+
+def test_progress_and_license_on_request(house, capsys):
+    _, fetch = house("isic2016")
+    fetch()
+    assert capsys.readouterr() == ("", "")
+    fetch(subset="test", verbose=True)
+    out, err = capsys.readouterr()
+    assert "License: CC0-1.0" in out
+    assert "ISBI2016_ISIC_Part1_Test_Data.zip: 100%" in err
+    assert "unpack ISBI2016_ISIC_Part1_Test_Data: 100%" in err
+
+
+def test_verify(house, tmp_path):
+    _, fetch = house("isic2017")
+    home = tmp_path / "home"
+    with pytest.raises(ValueError, match="isic2017 is not fetched: there is no folder"):
+        skinseg.datasets.verify_dataset("isic2017", home)
+    with pytest.raises(ValueError, match="'ph2' is no data set that is fetched; they are isic2016, "):
+        skinseg.datasets.verify_dataset("ph2", home)
+    data = fetch()
+    data.images[0].unlink()
+    data.images[1].write_bytes(b"x")
+    table_file = home / "isic2017" / "ISIC-2017_Training_Part3_GroundTruth.csv"
+    table_file.write_text(table_file.read_text() + "\n")
+    (home / "isic2017" / "ISIC-2017_Validation_Data").mkdir()
+    table = skinseg.datasets.verify_dataset("isic2017", home).set_index("file")
+    assert table["status"].to_dict() == {
+        "ISIC-2017_Training_Data.zip": "damaged", "ISIC-2017_Training_Part1_GroundTruth.zip": "ok",
+        "ISIC-2017_Training_Part3_GroundTruth.csv": "damaged", "ISIC-2017_Validation_Data.zip": "not checked",
+        "ISIC-2017_Validation_Part1_GroundTruth.zip": "not fetched",
+        "ISIC-2017_Validation_Part3_GroundTruth.csv": "not fetched", "ISIC-2017_Test_v2_Data.zip": "not fetched",
+        "ISIC-2017_Test_v2_Part1_GroundTruth.zip": "not fetched",
+        "ISIC-2017_Test_v2_Part3_GroundTruth.csv": "not fetched",
+    }  # fmt: skip
+    assert table.loc["ISIC-2017_Training_Data.zip", "problems"] == [
+        "ISIC_0000000.jpg: missing", "ISIC_0000001.jpg: changed",
+    ]  # fmt: skip
+    assert "changed, expected sha256:" in table.loc["ISIC-2017_Training_Part3_GroundTruth.csv", "problems"][0]
+    (home / "isic2017" / "checksums.json").write_text("{")
+    with pytest.raises(OSError, match=r"checksums\.json cannot be read"):
+        skinseg.datasets.verify_dataset("isic2017", home)
+
+
+def test_data_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKINSEG_HOME", str(tmp_path / "env"))
+    assert skinseg.datasets.get_data_home() == tmp_path / "env"
+    assert (tmp_path / "env").is_dir()
+    assert skinseg.datasets.get_data_home(tmp_path / "given") == tmp_path / "given"
+    monkeypatch.delenv("SKINSEG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert skinseg.datasets.get_data_home() == tmp_path / "skinseg_data"
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="is a file and cannot be the folder"):
+        skinseg.datasets.get_data_home(tmp_path / "file")
+    with pytest.raises(OSError, match="file"):
+        skinseg.datasets.get_data_home(tmp_path / "file" / "below")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path):  # pragma: no cover
+    tmp_path.chmod(0o500)
+    with pytest.raises(DiskError, match="cannot be written"):
+        skinseg.datasets.get_data_home(tmp_path / "home")
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_folder_that_cannot_be_written_is_one_sentence(house, monkeypatch, number):
+    _, fetch = house("isic2016")
+
+    def refuse(path, data):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(_download, "write_file", refuse)
+    with pytest.raises(DiskError, match=r"cannot be written \(.*\); give another data_home, or set SKINSEG_HOME$"):
+        fetch()
+
+
+def test_clear_removes_only_what_was_fetched(house, tmp_path):
+    _, fetch = house("isic2016")
+    fetch()
+    home = tmp_path / "home"
+    (home / "isic2017").mkdir()
+    (home / "isic2017" / "mine.txt").touch()
+    skinseg.datasets.clear_data_home(home)
+    assert [path.name for path in home.rglob("*")] == ["isic2017", "mine.txt"]
+    shutil.rmtree(home / "isic2017")
+    skinseg.datasets.clear_data_home(home)
+    assert not home.exists()
+    skinseg.datasets.clear_data_home(home)
+
+
+def test_registry_is_in_order():
+    assert set(FETCHERS) == set(REGISTRY) <= set(skinseg.datasets.CATALOG)
+    for name, files in REGISTRY.items():
+        assert len({file.name for file in files}) == len(files)
+        for file in files:
+            assert file.name.endswith((".zip", ".csv"))
+            assert all(url.startswith("https://") for url in file.urls)
+            assert file.subset in ("", *SUBSETS)
+            assert (file.checksum is None) == (not file.source)
+            assert file.checksum is None or re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", file.checksum)
+            assert file.megabytes > 0
+            if name != "ham10000":
+                assert all(url.endswith("/" + file.name) and f"/{name[4:]}/" in url for url in file.urls)
