@@ -59,7 +59,7 @@ class FolderScan:
     """
 
     def __init__(self, folder: str | os.PathLike[str], dataset: Dataset) -> None:
-        self.root = Path(folder).absolute()
+        self.root = Path(folder).expanduser().absolute()
         self.dataset = dataset
         if not self.root.is_dir():
             kind = "is a file" if self.root.exists() else "does not exist"

@@ -2,7 +2,9 @@
 
 import pickle
 import re
+import runpy
 import shutil
+from pathlib import Path
 
 import layouts
 import numpy as np
@@ -376,6 +378,13 @@ def test_sets_side_by_side_are_kept_apart(tmp_path):
         assert {path.relative_to(tmp_path).parts[0] for path in data.images + data.masks} == {name}
 
 
+def test_folders_in_the_home_folder(tmp_path, monkeypatch):
+    layouts.write_ph2(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert len(load_ph2("~/PH2Dataset").images) == 4
+
+
 def test_a_published_folder_itself(tmp_path):
     layouts.write_isic2017(tmp_path)
     with pytest.warns(MissingFilesWarning, match="6 of 6 mask files"):
@@ -454,3 +463,50 @@ def test_bad_parameters(name, bad, words, tmp_path):
     WRITERS[name](tmp_path)
     with pytest.raises(ValueError, match=words):
         LOADERS[name](tmp_path, **bad)
+
+
+@pytest.mark.realdata
+def test_isic2017_laid_out_as_published_is_what_its_table_says(data_folder, tmp_path):
+    """Links in the published layout against the table: the same images, masks, targets and clinical columns."""
+    source = data_folder / "isic2017"
+    table = pd.read_csv(source / "isic2017.csv", dtype={"age_approximate": str})
+    for subset, rows in table.groupby("split"):
+        name = subset.title()
+        data, truth = tmp_path / f"ISIC-2017_{name}_Data", tmp_path / f"ISIC-2017_{name}_Part1_GroundTruth"
+        for folder, column in ((data, "image"), (truth, "mask")):
+            folder.mkdir()
+            for file in rows[column]:
+                (folder / (source / file).name).symlink_to(source / file)
+        rows[["image_id", "age_approximate", "sex"]].to_csv(data / f"{data.name}_metadata.csv", index=False)
+        classes = rows[["image_id", "melanoma", "seborrheic_keratosis"]].astype({"melanoma": float})
+        classes.to_csv(tmp_path / f"ISIC-2017_{name}_Part3_GroundTruth.csv", index=False)
+    for task in ("segmentation", "classification"):
+        for subset, n_melanomas, n in (("training", 374, 2000), ("validation", 30, 150)):
+            found = load_isic2017(tmp_path, task=task, subset=subset)
+            by_table = datasets.load_lesion_table(
+                source / "isic2017.csv", mask_column="mask", target_column="melanoma", group_column="group",
+                where={"split": subset},
+            )  # fmt: skip
+            assert len(found.images) == n
+            assert found.target.sum() == n_melanomas
+            assert found.missing.empty
+            assert found.superpixels is None
+            for key in ("images", "masks"):
+                assert [path.resolve() for path in found[key]] == [path.resolve() for path in by_table[key]]
+            np.testing.assert_array_equal(found.target, by_table.target)
+            assert (
+                found.frame["sex"].tolist()
+                == by_table.frame["sex"].astype(object).where(by_table.frame["sex"].notna(), None).tolist()
+            )
+            np.testing.assert_array_equal(
+                found.frame["age_approximate"], pd.to_numeric(by_table.frame["age_approximate"]).to_numpy(float)
+            )
+    checked = load_isic2017(tmp_path, subset="validation", verify=True, n_jobs=2)
+    assert checked.missing.empty
+
+
+def test_script_that_measures_loading(tmp_path, capsys):
+    path = Path(__file__).parents[2] / "benchmarks" / "experiments" / "published_layouts.py"
+    runpy.run_path(str(path))["main"]([str(tmp_path), "--images", "20", "--jobs", "1"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" in ")[0] for line in lines] == ["verify=False: 20 images", "verify=True: 20 images"]
