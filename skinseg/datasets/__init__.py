@@ -1,5 +1,6 @@
 """Data: lesions made to order, published data sets in the layouts as they are downloaded, and tables of image files."""
 
+from ._archive import fetch_isic_archive, load_isic_archive
 from ._catalog import CATALOG, Dataset
 from ._fetch import (
     fetch_ham10000,
@@ -29,6 +30,7 @@ __all__ = [
     "fetch_isic2018",
     "fetch_isic2019",
     "fetch_isic2020",
+    "fetch_isic_archive",
     "get_data_home",
     "lesion_stream",
     "list_datasets",
@@ -39,6 +41,7 @@ __all__ = [
     "load_isic2018",
     "load_isic2019",
     "load_isic2020",
+    "load_isic_archive",
     "load_lesion_table",
     "load_ph2",
     "make_lesions",
