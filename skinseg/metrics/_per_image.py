@@ -42,8 +42,8 @@ def mask_scores(
         One row an image, with the index of y_true if it is a Series. Columns:
         ``jaccard``, ``dice``, ``thresholded_jaccard`` (at 0.65),
         ``sensitivity``, ``specificity``, ``accuracy``; ``hausdorff95`` (the
-        larger of the directed percentiles) and ``assd`` (the mean of the
-        directed means), in pixels, mm or shares of the diagonal;
+        larger of the directed percentiles) and ``assd`` (the mean over
+        both boundaries), in pixels, mm or shares of the diagonal;
         ``boundary_f1`` (at 0.75 % of the diagonal whatever the unit);
         ``true_share`` and ``pred_share``, the share of the image inside of
         either mask. Each is the value that the function of the metric gives

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from ..images import check_images
-from . import _overlap
+from . import _boundary, _overlap
 
 __all__ = ["MaskScorer", "get_mask_scorer"]
 
 _SCORES: dict[str, Callable[..., Any]] = {
     "accuracy": _overlap.accuracy_score,
+    "boundary_f1": _boundary.boundary_f1_score,
     "dice": _overlap.dice_score,
     "jaccard": _overlap.jaccard_score,
+    "neg_average_symmetric_surface_distance": _boundary.average_symmetric_surface_distance,
+    "neg_hausdorff_distance": _boundary.hausdorff_distance,
     "sensitivity": _overlap.sensitivity_score,
     "specificity": _overlap.specificity_score,
     "thresholded_jaccard": _overlap.thresholded_jaccard_score,
 }
+
+
+def _check_arguments(name: str, arguments: dict[str, Any]) -> None:
+    """Refuse now what would fail only when the first model is trained."""
+    if name not in _SCORES:
+        raise ValueError(f"name must be one of {sorted(_SCORES)}, got {name!r}")
+    score = _SCORES[name]
+    allowed = [parameter for parameter in signature(score).parameters if parameter not in ("y_true", "y_pred")]
+    unknown = sorted(arguments.keys() - set(allowed))
+    if unknown:
+        raise TypeError(f"{name} has no argument {', '.join(unknown)}; it has {', '.join(allowed)}")
+    if "average" in arguments and arguments["average"] not in ("mean", "pooled"):
+        raise ValueError(f"average must be 'mean' or 'pooled' in a scorer, got {arguments['average']!r}")
+    if np.ndim(arguments.get("pixel_size", 0)):
+        raise ValueError(
+            "pixel_size must be one number in a scorer, which is given other images in each fold; for images of "
+            "different scales measure with normalize='diagonal'"
+        )
+    one_pixel = [np.ones((1, 1), bool)]
+    score(one_pixel, one_pixel, **arguments)  # raises where a value is out of its range
 
 
 class MaskScorer:
@@ -30,15 +54,19 @@ class MaskScorer:
 
     Parameters
     ----------
-    name : {"accuracy", "dice", "jaccard", "sensitivity", "specificity", "thresholded_jaccard"}
-        The score.
+    name : str
+        ``"accuracy"``, ``"boundary_f1"``, ``"dice"``, ``"jaccard"``,
+        ``"sensitivity"``, ``"specificity"`` or ``"thresholded_jaccard"``; or
+        ``"neg_average_symmetric_surface_distance"`` or
+        ``"neg_hausdorff_distance"`` (HD95 by default), negated since searches
+        look for the greatest.
     **kwargs : dict
-        Arguments of the score, such as ``average="pooled"``.
+        Arguments of the score, such as ``average="pooled"`` or
+        ``normalize="diagonal"``. They are checked at once.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        if name not in _SCORES:
-            raise ValueError(f"name must be one of {sorted(_SCORES)}, got {name!r}")
+        _check_arguments(name, kwargs)
         self.name = name
         self.kwargs = kwargs
 
@@ -57,8 +85,8 @@ class MaskScorer:
         Returns
         -------
         float
-            The score. An image that failed (None instead of a mask) counts as
-            an empty mask.
+            The score, the greater the better. An image that failed (None
+            instead of a mask) counts as an empty mask.
         """
         if y is None:
             records = check_images(X, type(self).__name__)
@@ -73,7 +101,8 @@ class MaskScorer:
                 truth = y[index]
                 shape = truth.shape if isinstance(truth, np.ndarray) else _overlap._load(truth).shape
                 predicted[index] = np.zeros(shape, bool)
-        return float(_SCORES[self.name](y, predicted, **self.kwargs))
+        score = float(_SCORES[self.name](y, predicted, **self.kwargs))
+        return -score if self.name.startswith("neg_") else score
 
     def __repr__(self) -> str:
         arguments = "".join(f", {key}={value!r}" for key, value in self.kwargs.items())
@@ -85,16 +114,32 @@ def get_mask_scorer(name: str, **kwargs: Any) -> MaskScorer:
 
     Parameters
     ----------
-    name : {"accuracy", "dice", "jaccard", "sensitivity", "specificity", "thresholded_jaccard"}
-        The score.
+    name : str
+        ``"accuracy"``, ``"boundary_f1"``, ``"dice"``, ``"jaccard"``,
+        ``"sensitivity"``, ``"specificity"`` or ``"thresholded_jaccard"``; or
+        ``"neg_average_symmetric_surface_distance"`` or
+        ``"neg_hausdorff_distance"`` (HD95 by default), negated since searches
+        look for the greatest.
     **kwargs : dict
-        Arguments of the score, such as ``average="pooled"``.
+        Arguments of the score, such as ``average="pooled"`` or
+        ``normalize="diagonal"``. They are checked at once.
 
     Returns
     -------
     MaskScorer
         A callable ``scorer(estimator, X, y=None)`` for the parameter
         ``scoring`` of scikit-learn.
+
+    Raises
+    ------
+    ValueError
+        If there is no such score, or an argument has a value out of its range.
+    TypeError
+        If the score has no such argument.
+
+    See Also
+    --------
+    get_classification_scorer : Scorers of classifiers.
 
     Examples
     --------

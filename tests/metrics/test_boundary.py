@@ -75,8 +75,8 @@ def test_the_two_definitions_of_the_percentile_and_of_the_mean():
     """One distance of 0 from the dot, 0 to 100 from the line."""
     assert metrics.hausdorff_distance([DOT], [LINE], directed="max") == pytest.approx(95)
     assert metrics.hausdorff_distance([DOT], [LINE], directed="pooled") == pytest.approx(94.95)  # 0, 0, 1, ..., 100
-    assert metrics.average_symmetric_surface_distance([DOT], [LINE]) == 25
-    assert metrics.average_symmetric_surface_distance([DOT], [LINE], directed="pooled") == pytest.approx(5050 / 102)
+    assert metrics.average_symmetric_surface_distance([DOT], [LINE]) == pytest.approx(5050 / 102)
+    assert metrics.average_symmetric_surface_distance([DOT], [LINE], directed="mean") == 25
     # found of the line are 0, 1, ..., 10
     score = metrics.boundary_f1_score([DOT], [LINE], tolerance=0.1)
     assert score == pytest.approx(2 / (1 + 101 / 11))
@@ -130,12 +130,12 @@ def test_empty_masks(average):
 def test_averages():
     true, pred = [SQUARE, DOT, EMPTY], [SHIFTED, LINE, FULL]
     each = metrics.average_symmetric_surface_distance(true, pred, average=None)
-    np.testing.assert_allclose(each, [1.5, 25, 5])
-    assert metrics.average_symmetric_surface_distance(true, pred) == pytest.approx(31.5 / 3)
+    np.testing.assert_allclose(each, [1.5, 5050 / 102, 5])
+    assert metrics.average_symmetric_surface_distance(true, pred, directed="mean") == pytest.approx(31.5 / 3)
     # sums and numbers of both directions: 66 of 44, 0 of 1, none; 66 of 44, 5050 of 101, 5 * 10 of 10
-    pooled = metrics.average_symmetric_surface_distance(true, pred, average="pooled")
+    pooled = metrics.average_symmetric_surface_distance(true, pred, average="pooled", directed="mean")
     assert pooled == pytest.approx((66 / 45 + 5166 / 155) / 2)
-    pooled = metrics.average_symmetric_surface_distance(true, pred, average="pooled", directed="pooled")
+    pooled = metrics.average_symmetric_surface_distance(true, pred, average="pooled")
     assert pooled == pytest.approx((66 + 5166) / 200)
 
     np.testing.assert_allclose(metrics.hausdorff_distance(true, pred, average=None), [3, 95, 5])
@@ -241,7 +241,7 @@ def test_bad_units(name, arguments, words):
         ("hausdorff_distance", {"percentile": 101}, "got 101"),
         ("hausdorff_distance", {"directed": "mean"}, "'max', 'pooled'"),
         ("hausdorff_distance", {"average": "macro"}, "'mean', 'pooled' or None"),
-        ("average_symmetric_surface_distance", {"directed": "max"}, "'mean', 'pooled'"),
+        ("average_symmetric_surface_distance", {"directed": "max"}, "'pooled', 'mean'"),
         ("average_symmetric_surface_distance", {"average": "macro"}, "'mean', 'pooled' or None"),
         ("boundary_f1_score", {"tolerance": -1}, "at least 0, got -1"),
         ("boundary_f1_score", {"tolerance": np.nan}, "at least 0, got nan"),

@@ -1,11 +1,14 @@
 """Scores of masks against values derived by hand."""
 
+import pickle
+import re
+from inspect import signature
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 from skinseg import LesionImage, ThresholdSegmenter, metrics
 
@@ -87,6 +90,71 @@ def test_scorers(lesions):
     assert repr(pooled) == "MaskScorer('jaccard', average='pooled')"
     assert cross_val_score(segmenter, images, masks, cv=2, scoring=pooled).shape == (2,)
     assert cross_val_score(segmenter, records, cv=2, scoring=pooled).shape == (2,)
+
+
+SCORERS = {
+    name: name.removesuffix("_score") for name in metrics.__all__ if name in EXPECTED or name == "boundary_f1_score"
+} | {name: f"neg_{name}" for name in ("hausdorff_distance", "average_symmetric_surface_distance")}
+
+
+def test_every_score_of_masks_has_a_scorer():
+    of_masks = {name for name in metrics.__all__ if "y_pred" in signature(getattr(metrics, name)).parameters}
+    assert of_masks - {"mask_scores"} == SCORERS.keys()
+    with pytest.raises(ValueError, match="one of") as error:
+        metrics.get_mask_scorer("")
+    assert set(re.findall("'(.+?)'", str(error.value))) == set(SCORERS.values())
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_scorers_in_cross_validation_and_searches(lesions, name):
+    images, masks = lesions.images[:6], lesions.masks[:6]
+    scorer = metrics.get_mask_scorer(SCORERS[name])
+    segmenter = ThresholdSegmenter()
+    scores = cross_val_score(segmenter, images, masks, cv=KFold(2), scoring=scorer)
+    sign = -1 if SCORERS[name].startswith("neg_") else 1
+    expected = [sign * getattr(metrics, name)(half, segmenter.predict(part))
+                for part, half in ((images[:3], masks[:3]), (images[3:], masks[3:]))]  # fmt: skip
+    np.testing.assert_allclose(scores, expected)
+    search = GridSearchCV(segmenter, {"offset": [0.9, 0.3]}, cv=KFold(2), scoring=scorer).fit(images, masks)
+    best = {"offset": 0.3 if np.mean(expected) > search.cv_results_["mean_test_score"][0] else 0.9}
+    if name not in ("sensitivity_score", "specificity_score"):
+        assert best == {"offset": 0.3}
+    assert search.best_params_ == best
+    assert pickle.loads(pickle.dumps(scorer))(segmenter, images, masks) == scorer(segmenter, images, masks)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "words"),
+    [
+        ("dice", {"threshold": 1}, TypeError, "dice has no argument threshold; it has average"),
+        ("jaccard", {"average": None}, ValueError, "'mean' or 'pooled' in a scorer, got None"),
+        ("boundary_f1", {"tolerance": 3}, ValueError, "normalize=None for pixels"),
+        ("neg_hausdorff_distance", {"percentile": 0}, ValueError, "percentile must be above 0"),
+        ("neg_hausdorff_distance", {"pixel_size": [0.1]}, ValueError, "one number in a scorer"),
+    ],
+)
+def test_arguments_of_a_scorer_are_checked_at_once(name, arguments, error, words):
+    with pytest.raises(error, match=words):
+        metrics.get_mask_scorer(name, **arguments)
+
+
+def test_scorers_pass_arguments_through(lesions):
+    images, masks = lesions.images[:4], lesions.masks[:4]
+    predicted = ThresholdSegmenter().predict(images)
+    arguments = {"percentile": 100, "average": "pooled", "normalize": "diagonal", "directed": "pooled"}
+    scorer = metrics.get_mask_scorer("neg_hausdorff_distance", **arguments)
+    assert scorer(ThresholdSegmenter(), images, masks) == -metrics.hausdorff_distance(masks, predicted, **arguments)
+    scorer = metrics.get_mask_scorer("thresholded_jaccard", threshold=0.99)
+    assert scorer(ThresholdSegmenter(), images, masks) == 0
+
+
+def test_an_image_that_failed_is_as_far_off_as_can_be(broken_files):
+    """Half of the diagonal on average, where the other mask is found: 250 pixels for 150 by 200."""
+    good = broken_files / "good.jpg"
+    segmenter = ThresholdSegmenter(on_error="nan")
+    truth = [segmenter.predict([good])[0], np.ones((150, 200), bool)]
+    scorer = metrics.get_mask_scorer("neg_hausdorff_distance")
+    assert scorer(segmenter, [good, broken_files / "cut.jpg"], truth) == -125
 
 
 def test_an_image_that_failed_scores_as_an_empty_mask(lesions, broken_files):
