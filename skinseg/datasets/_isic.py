@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from .._docs import fill_doc
+from ..exceptions import UngroupedWarning
 from ._catalog import CATALOG
 from ._layout import FolderScan, check_choice, finish, read_table, subset_of, subsets_of
 
-__all__ = ["collect", "load_isic2016", "load_isic2017", "take_files"]
+__all__ = ["collect", "load_isic2016", "load_isic2017", "take_files", "warn_ungrouped"]
 
 ISIC_ID = r"(?P<id>isic_\d+(?:_downsampled)?)"
 NAMES = {"image": "{}.jpg", "mask": "{}_segmentation.png", "superpixels": "{}_superpixels.png"}
@@ -132,6 +134,26 @@ def take_files(frame: pd.DataFrame, kinds: Collection[str], required: Collection
     """
     files = {kind: frame.pop(f"_{kind}").tolist() for kind in kinds}
     return {kind: paths for kind, paths in files.items() if kind in required or any(path is not None for path in paths)}
+
+
+def warn_ungrouped(frame: pd.DataFrame, table: str) -> None:
+    """Warn that the table of lesions is not there, so that folds may part images of one lesion.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Of `collect`.
+    table : str
+        The file that is not there.
+    """
+    training = frame["subset"] == "training"
+    if training.any() and frame["_group"][training].isna().all():
+        warnings.warn(
+            f"{table} is not there, so that nothing tells which images show the same lesion (many do): each image is "
+            "its own group, and scores of cross-validation come out too high; put the table into the folder",
+            UngroupedWarning,
+            stacklevel=3,
+        )
 
 
 def _read_without_header(path: Path) -> pd.DataFrame:

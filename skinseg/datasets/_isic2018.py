@@ -9,7 +9,7 @@ from sklearn.utils import Bunch
 
 from .._docs import fill_doc
 from ._catalog import CATALOG
-from ._isic import NAMES, collect, take_files
+from ._isic import NAMES, collect, take_files, warn_ungrouped
 from ._layout import FolderScan, check_choice, class_of_columns, finish, read_table, subsets_of
 
 __all__ = ["load_isic2018"]
@@ -76,7 +76,8 @@ def load_isic2018(
     Notes
     -----
     Groups are the lesions of the table of groupings, which covers the training
-    images of Task 3; elsewhere each image is its own group. Its column
+    images of Task 3 (without it there is an `UngroupedWarning`); elsewhere each
+    image is its own group. Its column
     ``diagnosis_confirm_type`` gives classes away (what is seen to be benign is
     not cut out) and is no feature. CC BY-NC 4.0: no commercial use.
 
@@ -119,6 +120,7 @@ def load_isic2018(
     required = {"segmentation": ("image", "mask"), "attributes": ("image", *attributes), "classification": ("image",)}
     names = None
     if classified:
+        warn_ungrouped(frame, "ISIC2018_Task3_Training_LesionGroupings.csv")
         names = CLASSES if target == "diagnosis" else ("other", "melanoma")
     data = finish(
         scan,

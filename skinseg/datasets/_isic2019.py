@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from .._docs import fill_doc
 from ._catalog import CATALOG
-from ._isic import NAMES, collect, take_files
+from ._isic import NAMES, collect, take_files, warn_ungrouped
 from ._layout import FolderScan, check_choice, class_of_columns, finish, read_table, subsets_of
 
 __all__ = ["load_isic2019", "load_isic2020"]
@@ -62,11 +62,12 @@ def load_isic2019(
 
     Notes
     -----
-    Groups are the column ``lesion_id`` of the metadata, which the training
-    images have (most of them); many lesions have several images. The source of
-    an image shows in ``lesion_id`` (``HAM_``, ``BCN_``, ``MSK``) and in its
-    size, and goes along with the class: it is no feature. Test images that do
-    not count have ``score_weight`` 0. CC BY-NC 4.0: no commercial use.
+    Groups are the column ``lesion_id`` of the metadata, which most training
+    images have (without the table there is an `UngroupedWarning`); many lesions
+    have several images. The source of an image shows in ``lesion_id`` (``HAM_``,
+    ``BCN_``, ``MSK``) and in its size, and goes along with the class: it is no
+    feature. Where the test table has a column ``score_weight``, images with 0 do
+    not count. CC BY-NC 4.0: no commercial use.
 
     References
     ----------
@@ -114,6 +115,7 @@ def load_isic2019(
         wanted=f"ISIC_2019_{title}_GroundTruth.csv (and ISIC_2019_{title}_Metadata.csv), and ISIC_2019_{title}_Input"
         f"{os.sep} with ISIC_0000000.jpg and others",
     )
+    warn_ungrouped(frame, "ISIC_2019_Training_Metadata.csv")
     names = [name for name in CLASSES_2019 if name != "UNK" or (frame["_target"] == "UNK").any()]
     return finish(
         scan,

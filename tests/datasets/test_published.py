@@ -24,7 +24,7 @@ from skinseg.datasets import (
     load_isic2020,
     load_ph2,
 )
-from skinseg.exceptions import MissingFilesError, MissingFilesWarning
+from skinseg.exceptions import MissingFilesError, MissingFilesWarning, UngroupedWarning
 
 LOADERS = {name: getattr(datasets, f"load_{name}") for name in CATALOG}
 WRITERS = {
@@ -135,6 +135,23 @@ def test_isic2019(tmp_path):
     test = load_isic2019(tmp_path, subset="test")
     assert test.target is None
     assert test.frame["age_approximate"].tolist() == [50.0] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "options"),
+    [
+        ("isic2018", "ISIC2018_Task3_Training_LesionGroupings.csv", {"task": "classification"}),
+        ("isic2019", "ISIC_2019_Training_Metadata.csv", {}),
+    ],
+)
+def test_without_the_table_of_lesions_there_is_a_warning(name, table, options, tmp_path):
+    WRITERS[name](tmp_path)
+    (tmp_path / table).unlink()
+    with pytest.warns(UngroupedWarning, match=f"{table} is not there") as caught:
+        data = LOADERS[name](tmp_path, **options)
+    assert caught[0].filename == __file__
+    assert data.groups.tolist() == data.frame["image_id"].tolist()
+    assert len(LOADERS[name](tmp_path, subset="test", **options).images) > 3  # has no lesions as published
 
 
 def test_isic2020(tmp_path):
