@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
@@ -59,7 +60,8 @@ def load_ima205(
         with ``metadataTrain.csv`` (ID, CLASS, SEX, AGE, POSITION),
         ``metadataTest.csv`` (the same without CLASS), ``Train/Train/<ID>.jpg``,
         ``Test/Test/<ID>.jpg`` and, for some images, ``<ID>_seg.png``. In it or
-        below, in any case.
+        below, in any case. Without a second table the rows of the first that have
+        no class are those to be predicted.
     edition : {"auto", "2019", "2024"}, default="auto"
         Which layout; by the tables that are there if "auto". 2024 is also that
         of 2022.
@@ -116,14 +118,13 @@ def load_ima205(
     year = _find_edition(scan, edition)
     layout = _EDITIONS[year]
     tables = {name: scan.table(stem, suffix=".csv") for name, stem in layout.tables.items()}
-    frames = []
-    for name in subsets_of(subset, tuple(layout.tables)):
-        path = tables[name]
-        if path is not None:
-            frames.append(_read(path, name, year))
-        elif subset != "all":
-            scan.fail(f"{layout.tables[name]}.csv with the column {layout.id}")
-    frame = pd.concat(frames, ignore_index=True)
+    # one table may hold both parts: rows without a class are then those to be predicted
+    whole = tables["test"] is None
+    parts = [_read(path, name, year, whole) for name, path in tables.items() if path is not None]
+    frame = pd.concat(parts, ignore_index=True)
+    frame = frame[frame["subset"].isin(subsets_of(subset, tuple(layout.tables)))].reset_index(drop=True)
+    if frame.empty:
+        scan.fail(f"{layout.tables[subset]}.csv with the column {layout.id}")
     repeated = frame["image_id"][frame["image_id"].str.lower().duplicated()].tolist()
     if repeated:
         raise ValueError(f"{len(repeated)} image(s) are to be learned and predicted, too ({', '.join(repeated[:5])})")
@@ -170,8 +171,8 @@ def _columns(path: Path) -> set[str]:
     return {str(column).strip().lower() for column in read_table(path).columns}
 
 
-def _read(path: Path, name: str, year: str) -> pd.DataFrame:
-    """Read a table; the ids in it may end as files do."""
+def _read(path: Path, name: str, year: str, whole: bool) -> pd.DataFrame:
+    """Read a table; the ids in it may end as files do, and rows of a whole one need no class."""
     layout = _EDITIONS[year]
     columns = {"image_id": (layout.id,)} | ({layout.label: (layout.label,)} if name == "training" else {})
     table = read_table(path, columns)
@@ -180,20 +181,23 @@ def _read(path: Path, name: str, year: str) -> pd.DataFrame:
     labels = pd.Series([None] * len(table), dtype=object)
     if name == "training":
         numbers = pd.to_numeric(table[layout.label], errors="coerce")
-        wrong = ~numbers.isin(layout.codes)
+        wrong = ~numbers.isin(layout.codes) & ~(whole & table[layout.label].isna())
         if wrong.any():
             row = table[wrong].iloc[0]
             raise ValueError(
                 f"{path}: {layout.label} of {row['image_id']} is {row[layout.label]}, not one of {layout.codes} "
                 f"({wrong.sum()} rows)"
             )
-        table[layout.label] = numbers.astype(int)
-        labels = table[layout.label].astype(object)
+        labels = numbers.astype(object).where(numbers.notna(), None)
+        if numbers.notna().all():
+            table[layout.label] = numbers.astype(int)
+            labels = table[layout.label].astype(object)
     else:
         table = table.drop(columns=[column for column in table if str(column).lower() == layout.label.lower()])
     group = next((column for column in table if str(column).lower() in _GROUPS), None)
     groups = pd.Series([None] * len(table), dtype=object) if group is None else table[group].astype(object)
-    return table.assign(subset=name, _target=labels, _group=groups)
+    subsets = np.where(labels.isna(), "test", name)
+    return table.assign(subset=subsets, _target=labels, _group=groups)
 
 
 def _find_files(scan: FolderScan, frame: pd.DataFrame) -> dict[str, list[str | None]]:

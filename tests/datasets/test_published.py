@@ -258,6 +258,23 @@ def test_ima205(tmp_path):
         load_ima205(tmp_path / "b", edition="2019")
 
 
+def test_ima205_with_one_table_of_both_parts(tmp_path):
+    layouts.write_ima205(tmp_path, "2019")
+    table = pd.read_csv(tmp_path / "data" / "train.csv")
+    both = pd.concat([table, pd.DataFrame({"ImageId": ["IM_000006.jpg", "IM_000007.jpg"]})])
+    both.to_csv(tmp_path / "data" / "train.csv", index=False)
+    with pytest.raises(ValueError, match=r"Malignant of IM_000006 is nan, not one of \(0, 1\) \(2 rows\)"):
+        load_ima205(tmp_path)
+    (tmp_path / "data" / "test.csv").unlink()
+    assert load_ima205(tmp_path).target.tolist() == [0, 1, 0, 1, 0, 1]
+    test = load_ima205(tmp_path, subset="test")
+    assert names(test.images) == ["IM_000006.jpg", "IM_000007.jpg"]
+    assert test.target is None
+    table.to_csv(tmp_path / "data" / "train.csv", index=False)
+    with pytest.raises(FileNotFoundError, match=r"test\.csv with the column ImageId"):
+        load_ima205(tmp_path, subset="test")
+
+
 def test_clinical_columns_are_for_the_pipeline_and_the_models(tmp_path):
     for name in ("isic2017", "isic2019", "isic2020", "ham10000", "ima205"):
         WRITERS[name](tmp_path / name)
