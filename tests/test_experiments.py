@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import f1_score, recall_score, roc_auc_score
+from sklearn.metrics import jaccard_score as jaccard_of_labels
 
 from skinseg.datasets import make_lesions
 from skinseg.metrics import jaccard_score
@@ -366,7 +368,9 @@ def test_table_of_classifiers(clinic, classifiers, capsys):
     for index in range(48, 56):
         (folder / f"c{index:02d}.png").unlink()
     networks = folder / "all.npz", folder / "half.npz"
-    classifiers(folder / "table.csv", "--cache", folder / "cache", "--network", *networks)
+    classifiers(folder / "table.csv", "--cache", folder / "cache", "--network", *networks,
+                "--picture", folder / "curve.png")  # fmt: skip
+    assert cv2.imread(str(folder / "curve.png")).std() > 0
     text = capsys.readouterr().out
     n_melanomas = int(target[:48].sum())
     assert f"48 training images, {n_melanomas} melanomas, 24 lesions, 2 folds" in text
@@ -482,3 +486,58 @@ def test_fine_tuning_on_one_split(clinic, script, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert "24 images learnt" in text
     assert start_of(text[text.index("ROC AUC: ") + 9 :]) == pytest.approx(score, abs=6e-4)
+
+
+def scores_of_scikit_learn(scorer, folder, folders):
+    """Stand in for the official scorer, with the classifiers' scores of scikit-learn; too high by what is asked."""
+    rows = []
+    for pair in folders:
+        true, pred = (
+            cv2.imread(str(next(Path(place).glob("*.png"))), cv2.IMREAD_GRAYSCALE).ravel() > 0 for place in pair
+        )
+        jaccard = jaccard_of_labels(true, pred, zero_division=1)
+        rows.append(
+            {
+                "jaccard": jaccard,
+                "thresholded_jaccard": jaccard * (jaccard >= 0.65),
+                "dice": f1_score(true, pred, zero_division=1),
+                "sensitivity": recall_score(true, pred, zero_division=1),
+                "specificity": recall_score(~true, ~pred, zero_division=1),
+                "accuracy": (true == pred).mean(),
+            }
+        )
+    each = pd.DataFrame(rows) + float(scorer or 0)
+    return each, each.mean()
+
+
+def test_official_scorer_is_compared_image_by_image(script, lesions, capsys):
+    module = script("official_scorer")
+    changed = module.perturb(2 * lesions.masks, 2 * [~mask for mask in lesions.masks])
+    pairs = list(zip(2 * lesions.masks, changed, strict=True))
+    assert [(true == pred).all() for true, pred in pairs].count(False) == 7  # of 32, at 0, 5, ..., 30
+    assert [bool(pred.any()) for _, pred in pairs].count(False) >= 1
+    ours, _ = module.compare("drawn", pairs, None, scores_of_scikit_learn)
+    text = capsys.readouterr().out
+    assert len(rows_of(text, "score")) == 6
+    assert float(text.split()[-1]) < 1e-12
+    assert ours["jaccard"].nunique() > 3
+    module.compare("edge cases", list(module.edge_cases().values()), None, scores_of_scikit_learn)
+    assert float(capsys.readouterr().out.split()[-1]) < 1e-12
+    module.compare("too high", pairs[:2], "0.25", scores_of_scikit_learn)
+    assert float(capsys.readouterr().out.split()[-1]) == pytest.approx(0.25)
+
+
+def test_official_scorer_itself_agrees(script, lesion_files, monkeypatch, capsys):
+    scorer = os.environ.get("SKINSEG_ISIC_SCORER") or shutil.which("isic-challenge-scoring")
+    if not scorer:
+        pytest.skip("isic-challenge-scoring is not installed (set SKINSEG_ISIC_SCORER)")
+    frame = pd.read_csv(lesion_files / "lesions.csv").assign(split="validation")
+    table = lesion_files / "split.csv"
+    frame.to_csv(table, index=False)
+    monkeypatch.setattr(sys, "argv", ["official_scorer.py", str(table), "--scorer", scorer])
+    script("official_scorer").main()
+    text = capsys.readouterr().out
+    differences = [float(value) for value in re.findall("largest difference: (.+)", text)]
+    assert len(differences) == 3
+    assert max(differences) < 1e-6
+    assert len(rows_of(text, "expert, predicted")) == 17
