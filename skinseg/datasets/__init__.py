@@ -2,7 +2,9 @@
 
 from ._archive import fetch_isic_archive, load_isic_archive
 from ._catalog import CATALOG, Dataset
+from ._describe import describe_dataset
 from ._fetch import (
+    fetch_by_name,
     fetch_ham10000,
     fetch_isic2016,
     fetch_isic2017,
@@ -24,6 +26,8 @@ __all__ = [
     "CATALOG",
     "Dataset",
     "clear_data_home",
+    "describe_dataset",
+    "fetch_by_name",
     "fetch_ham10000",
     "fetch_isic2016",
     "fetch_isic2017",

@@ -22,14 +22,15 @@ from ._catalog import Dataset
 from ._download import disk_errors
 from ._isic import ISIC_ID, NAMES
 from ._layout import FolderScan, finish, read_table
-from ._store import ask_license, get_data_home
+from ._store import ARCHIVE as NAME
+from ._store import SELECTION, ask_license, get_data_home
 
 __all__ = ["fetch_isic_archive", "load_isic_archive"]
 
 _TARGETS = ("diagnosis_1", "benign_malignant", "diagnosis")
 _LAST_LINES = 12
 ARCHIVE = Dataset(
-    "isic_archive",
+    NAME,
     "ISIC Archive",
     "each image has its own, in the column copyright_license",
     False,
@@ -208,10 +209,9 @@ def fetch_isic_archive(
     folder = get_data_home(data_home) / ARCHIVE.name / key
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / SELECTION).write_text("\n".join(options) + "\n", encoding="utf-8")
     _check_licenses(program, options, folder, accept_license, verbose)
     _run([program, "image", "download", *options, str(folder)], verbose)
-    with disk_errors(folder):
-        (folder / "selection.txt").write_text("\n".join(options) + "\n", encoding="utf-8")
     return load_isic_archive(folder, target=target, on_missing=on_missing)
 
 

@@ -10,16 +10,19 @@ from typing import Any
 from sklearn.utils import Bunch
 
 from .._docs import fill_doc
+from ._archive import fetch_isic_archive
+from ._catalog import CATALOG
 from ._ham10000 import load_ham10000
 from ._isic import load_isic2016, load_isic2017
 from ._isic2018 import load_isic2018
 from ._isic2019 import load_isic2019, load_isic2020
 from ._layout import check_choice
 from ._registry import REGISTRY, SUBSETS
-from ._store import ensure
+from ._store import ARCHIVE, ensure
 
 __all__ = [
     "FETCHERS",
+    "fetch_by_name",
     "fetch_ham10000",
     "fetch_isic2016",
     "fetch_isic2017",
@@ -408,6 +411,14 @@ def fetch_ham10000(
     )  # fmt: skip
 
 
+_LOADERS: dict[str, Callable[..., Bunch]] = {
+    "isic2016": load_isic2016,
+    "isic2017": load_isic2017,
+    "isic2018": load_isic2018,
+    "isic2019": load_isic2019,
+    "isic2020": load_isic2020,
+    "ham10000": load_ham10000,
+}
 FETCHERS: dict[str, Callable[..., Bunch]] = {
     "isic2016": fetch_isic2016,
     "isic2017": fetch_isic2017,
@@ -417,3 +428,48 @@ FETCHERS: dict[str, Callable[..., Bunch]] = {
     "ham10000": fetch_ham10000,
 }
 """The fetchers by the short names of their data sets."""
+
+
+def fetch_by_name(name: str, data_home: str | os.PathLike[str] | None = None, **parameters: Any) -> Bunch:
+    """Download a data set by its short name, and load it.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"isic2017"`` or ``"isic_archive"``.
+    data_home : path-like, default=None
+        Folder of the data sets, see `get_data_home`.
+    **parameters : dict
+        Of its fetcher, such as `fetch_isic2017`.
+
+    Returns
+    -------
+    data : Bunch
+        As the fetcher gives it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such data set, it cannot be downloaded, or its fetcher has
+        no such parameter.
+
+    Examples
+    --------
+    >>> from skinseg.datasets import fetch_by_name
+    >>> data = fetch_by_name("isic2017", subset="validation")  # doctest: +SKIP
+    """
+    fetchers = FETCHERS | {ARCHIVE: fetch_isic_archive}
+    if name not in fetchers and name in CATALOG:
+        raise ValueError(
+            f"{name} cannot be downloaded by a program. Get it from {CATALOG[name].home}, unpack it, and load the "
+            f"folder with skinseg.datasets.load_{name}"
+        )
+    if name not in fetchers:
+        raise ValueError(f"{name!r} is no data set that can be fetched; they are {', '.join(fetchers)}")
+    known = list(inspect.signature(fetchers[name]).parameters)
+    if name in FETCHERS:
+        known += list(inspect.signature(_LOADERS[name]).parameters)
+    foreign = [parameter for parameter in parameters if parameter not in known]
+    if foreign:
+        raise ValueError(f"{name} has no {' and no '.join(foreign)} to choose")
+    return fetchers[name](data_home, **parameters)

@@ -20,6 +20,8 @@ from ._unpack import unpack, verify_folder
 __all__ = ["ask_license", "clear_data_home", "ensure", "get_data_home", "list_datasets", "verify_dataset"]
 
 CHECKSUMS = "checksums.json"  # in each data set: what was downloaded, from where, and what it was checked with
+ARCHIVE = "isic_archive"  # folder of the selections of the ISIC Archive
+SELECTION = "selection.txt"  # in each of them
 FIRST_USE = "first download"
 PINNED = "given by the caller"
 _WORK = ".download"  # in each data set while something is fetched
@@ -89,11 +91,14 @@ def clear_data_home(data_home: str | os.PathLike[str] | None = None) -> None:
     """
     home = _home(data_home)
     with disk_errors(home):
-        for name in (*REGISTRY, "isic_archive"):
+        for name in REGISTRY:
             if (home / name / CHECKSUMS).is_file() or (home / name / _WORK).is_dir():
                 shutil.rmtree(home / name)
-        if home.is_dir() and not any(home.iterdir()):
-            home.rmdir()
+        for selection in (home / ARCHIVE).glob(f"*/{SELECTION}"):
+            shutil.rmtree(selection.parent)
+        for folder in (home / ARCHIVE, home):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def ask_license(dataset: Dataset, accepted: bool) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from faulty_server import names
 
-from skinseg.datasets import fetch_isic_archive, load_isic_archive
+from skinseg.datasets import clear_data_home, fetch_isic_archive, load_isic_archive
 from skinseg.exceptions import MissingFilesError, MissingFilesWarning
 
 # writes what isic-cli 12 writes: metadata to --outfile, or images, metadata.csv and attribution.txt to the folder
@@ -115,12 +115,14 @@ def test_licenses_are_asked_for_before_an_image_is_downloaded(client, tmp_path, 
     with pytest.raises(ValueError, match=r"non-commercial use only \(1 of 5 images CC-BY-NC\).*accept_license=True"):
         fetch_isic_archive(home, collections=70, executable=str(client))
     assert [call[0] for call in calls(client)] == ["metadata"]
-    assert not list(home.rglob("*.*"))
+    assert [path.name for path in home.rglob("*.*")] == ["selection.txt"]
     data = fetch_isic_archive(home, limit=1, executable=str(client))  # which is CC-0
     assert len(data.images) == 1
     monkeypatch.setenv("SKINSEG_ACCEPT_LICENSE", "isic_archive")
     assert len(fetch_isic_archive(home, limit=3, executable=str(client)).images) == 3
     assert len(list((home / "isic_archive").iterdir())) == 3  # each selection in a folder of its own
+    clear_data_home(home)
+    assert not home.exists()
 
 
 def test_the_client_is_not_there_or_fails(client, tmp_path, monkeypatch):
