@@ -31,7 +31,8 @@ def run_once(benchmark):
 
 
 def main():
-    modules = ["steps", "pipelines", "pretrained", "metrics"] + ["networks"] * (importlib.util.find_spec("keras") is not None)
+    modules = ["steps", "metrics", "pipelines", "pretrained"]
+    modules += ["networks"] * (importlib.util.find_spec("keras") is not None)
     for module in modules:
         contents = vars(importlib.import_module(f"benchmarks.{module}"))
         for benchmark in contents.values():

@@ -541,3 +541,17 @@ def test_official_scorer_itself_agrees(script, lesion_files, monkeypatch, capsys
     assert len(differences) == 3
     assert max(differences) < 1e-6
     assert len(rows_of(text, "expert, predicted")) == 17
+
+
+def test_definitions_of_boundary_metrics(script, lesion_files, monkeypatch, capsys):
+    table = lesion_files / "split.csv"
+    pd.read_csv(lesion_files / "lesions.csv").assign(split="validation").to_csv(table, index=False)
+    monkeypatch.setattr(sys, "argv", ["boundary_definitions.py", str(table)])
+    script("boundary_definitions").main()
+    text = capsys.readouterr().out
+    assert text.startswith("16 images, 0 of them without")
+    largest, strict, pooled, assd, _ = (float(row[1]) for row in rows_of(text, "distance"))
+    assert largest >= strict >= pooled > assd > 0
+    scores = [float(row[1]) for row in rows_of(text, "tolerance, % of the diagonal")]
+    assert len(scores) == 5
+    assert scores == sorted(scores)

@@ -1,7 +1,7 @@
 """Distances between the outlines of masks: how far the boundary was missed, and how much of it was found.
 
-The boundary of a mask are its pixels of which one of the four neighbors lies
-outside; beyond the edge of the image everything is outside. It is the same as
+The boundary of a mask consists of its pixels of which one of the four neighbors
+lies outside; beyond the edge of the image everything is outside. It is the same as
 the mask without its erosion by a cross, as in MedPy and MONAI.
 """
 
@@ -317,9 +317,9 @@ def hausdorff_distance(
 
     Notes
     -----
-    Other conventions for empty masks: MedPy raises an error, MONAI gives
-    infinity or NaN and leaves NaN out of its means, Metrics Reloaded [2]_
-    advises the worst value possible, which is what is done here.
+    For empty masks MedPy raises an error, MONAI gives infinity, and NaN where
+    both are empty. The diagonal is the convention of the BraTS challenges
+    (373.13 mm for their volumes).
 
     References
     ----------
