@@ -317,14 +317,34 @@ def wilson(found, n):
     return f"{found / n:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def reliability(name, y, probability):
+def reliability(name, y, probability, picture=None):
     """Ten bins of equal mass: what is said, and what is so."""
     print(f"\nReliability of {name}")
     heading("probability", ["images", "mean probability", "share of melanomas"])
+    points = []
     for part in np.array_split(np.argsort(probability, kind="stable"), 10):
         low, high = probability[part[[0, -1]]]
         cells = [str(len(part)), f"{probability[part].mean():.3f}", wilson(y[part].sum(), len(part))]
         print(f"| {low:.3f} to {high:.3f} | {' | '.join(cells)} |")
+        ends = binomtest(int(y[part].sum()), len(part)).proportion_ci(method="wilson")
+        points.append((probability[part].mean(), y[part].mean(), ends.low, ends.high))
+    if picture is not None:
+        draw_reliability(name, np.array(points), probability, picture)
+
+
+def draw_reliability(name, points, probability, picture):
+    from matplotlib.figure import Figure
+
+    said, share, low, high = points.T
+    figure = Figure(figsize=(5, 5.5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    above.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="as it should be")
+    above.errorbar(said, share, [share - low, high - share], marker="o", capsize=3, color="#0072B2", label=name)
+    above.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of melanomas, 95 % intervals")
+    above.legend(loc="upper left", frameon=False, fontsize="small")
+    below.hist(probability, np.linspace(0, 1, 41), color="#0072B2")
+    below.set(xlabel="mean probability of a bin, out of fold", ylabel="images")
+    figure.savefig(picture, dpi=110)
 
 
 def at_sensitivity(y_true, y_pred, wanted):
@@ -399,7 +419,7 @@ def cross_validate(options):
             print("\nno stack with network: its log-odds are not known of all images")
         whole = {name: score for name, score in printer.found.items() if np.isfinite(score).all() and name != RULE}
         best = max(whole, key=lambda name: roc_auc_score(y, whole[name]))
-        reliability(best, y, whole[best])
+        reliability(best, y, whole[best], options.picture)
     for part, rows, baseline in (
         ("sampling", sampling_rows(options), PLAIN),
         ("calibration", calibration_rows(options), BOOSTED),
@@ -441,6 +461,7 @@ def main():
     parser.add_argument("table", type=Path)
     parser.add_argument("--cache", metavar="DIR", help="folder in which the rows of the images are kept")
     parser.add_argument("--network", type=Path, nargs="+", metavar="OOF.npz", help="log-odds of networks, out of fold")
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="reliability of the best of the first table")
     parser.add_argument("--validation", action="store_true", help="score the validation images, once all is chosen")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="which tables")
     parser.add_argument("--folds", type=int, default=5, help="of cross-validation, stacks and calibration (default 5)")
