@@ -11,6 +11,7 @@ __all__ = [
     "ImageBatchError",
     "ImageReadError",
     "InvalidImagesError",
+    "LeakageError",
     "MissingFilesError",
     "MissingFilesWarning",
     "ModelFileError",
@@ -92,6 +93,10 @@ class ImageBatchError(InvalidImagesError):
     errors : mapping of int to str
         For each image that failed its position and what went wrong.
     """
+
+
+class LeakageError(ValueError):
+    """Training and test images are not independent: a group, a file or a picture is on both sides."""
 
 
 class ModelFileError(ValueError):

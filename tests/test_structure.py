@@ -18,7 +18,7 @@ LEVELS = [
     {"_record"},
     {"images"},
     {"field", "artifacts", "synthesis", "_mapping"},
-    {"base"},
+    {"base", "hashing"},
     {"metrics", "_batches", "clinical", "networks", "outlining"},
     {"segmentation", "preprocessing", "features", "classification", "datasets"},
     {"pipeline"},
