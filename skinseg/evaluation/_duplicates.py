@@ -200,6 +200,8 @@ class _Prints:
 
 def _readable(images: Any, role: str, on_error: str) -> tuple[list[int], list[LesionImage], dict[int, str], int]:
     """Check the images; those that are of the wrong kind, or not there, are told by position."""
+    if hasattr(images, "iloc") and hasattr(images, "columns") and "image" in images.columns:
+        images = images[[column for column in ("image", "name") if column in images.columns]]  # masks are not needed
     total = len(images) if hasattr(images, "__len__") and not isinstance(images, (str, os.PathLike)) else 0
     try:
         records = check_images(images, f"find_duplicates ({role})")

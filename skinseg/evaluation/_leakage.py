@@ -91,7 +91,7 @@ class LeakageReport:
         return pd.DataFrame([row for part in parts for row in part.to_dict("records")]).reindex(columns=columns)
 
     def training_images(self) -> np.ndarray:
-        """Positions of training images that are in a finding about images; to leave them out mends those.
+        """Give the training images that are in a finding about images; to leave them out mends those.
 
         Returns
         -------

@@ -103,6 +103,8 @@ def test_files_frames_and_records(images, tmp_path):
     ]  # fmt: skip
     with parallel_config(backend="threading"):
         pd.testing.assert_frame_equal(find_duplicates(pd.DataFrame({"image": paths}), n_jobs=2), table)
+    with_masks = pd.DataFrame({"image": paths, "mask": tmp_path / "none.png"})  # which no one reads
+    assert pairs_of(find_duplicates(with_masks)) == {(1, 6)}
     named = find_duplicates([LesionImage(images[1], name="left"), LesionImage(images[1][:, ::-1], name="right")])
     assert named.loc[0, ["first_name", "second_name"]].tolist() == ["left", "right"]
 
