@@ -87,7 +87,7 @@ def _describe_known(name: str) -> str:
 
 
 def _describe_folder(folder: Path) -> str:
-    texts = []
+    texts, wrong = [], []
     for load in _LOADERS:
         parameters = inspect.signature(load).parameters
         tasks = ("segmentation", "classification") if "task" in parameters else ("",)
@@ -96,12 +96,17 @@ def _describe_folder(folder: Path) -> str:
             choice |= {"subset": "all"} if "subset" in parameters else {}
             try:
                 data = load(folder, on_missing="ignore", **choice)
-            except (FileNotFoundError, MissingFilesError, ValueError):
+            except FileNotFoundError as error:
+                wrong += [str(error)] if isinstance(error, MissingFilesError) else []
+                continue
+            except ValueError as error:
+                wrong.append(str(error))
                 continue
             if task != "segmentation" or any(mask is not None for mask in data.masks):
                 texts.append(_summary(data, task))  # images alone may be of any challenge
     if not texts:
-        raise ValueError(f"{folder} holds no data set that is known; they are {', '.join(CATALOG)}")
+        near = f". What is there cannot be loaded: {'; '.join(dict.fromkeys(wrong))}" if wrong else ""
+        raise ValueError(f"{folder} holds no data set that is known; they are {', '.join(CATALOG)}{near}")
     return "\n\n".join(dict.fromkeys(texts))
 
 
@@ -110,7 +115,10 @@ def _summary(data: Bunch, task: str) -> str:
     masks = [mask for mask in data.masks or () if mask is not None]
     lines.append(f"Images: {len(data.images):,}; masks: {len(masks):,}; groups: {len(set(data.groups)):,}")
     if data.target is not None:
-        counts = Counter("unknown" if pd.isna(value) else str(value) for value in data.target)
+        counts = Counter(
+            "unknown" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+            for value in data.target
+        )
         lines.append("Classes: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counts.items())))
     if len(data.missing):
         kinds = data.missing["kind"].value_counts()

@@ -120,9 +120,13 @@ def load_ima205(
     tables = {name: scan.table(stem, suffix=".csv") for name, stem in layout.tables.items()}
     # one table may hold both parts: rows without a class are then those to be predicted
     whole = tables["test"] is None
-    parts = [_read(path, name, year, whole) for name, path in tables.items() if path is not None]
-    frame = pd.concat(parts, ignore_index=True)
-    frame = frame[frame["subset"].isin(subsets_of(subset, tuple(layout.tables)))].reset_index(drop=True)
+    subsets = subsets_of(subset, layout.tables)
+    parts = [
+        _read(path, name, year, whole)
+        for name, path in tables.items()
+        if path is not None and (name in subsets or whole)
+    ]
+    frame = pd.concat([part[part["subset"].isin(subsets)] for part in parts] or [pd.DataFrame()], ignore_index=True)
     if frame.empty:
         scan.fail(f"{layout.tables[subset]}.csv with the column {layout.id}")
     repeated = frame["image_id"][frame["image_id"].str.lower().duplicated()].tolist()
@@ -209,9 +213,11 @@ def _find_files(scan: FolderScan, frame: pd.DataFrame) -> dict[str, list[str | N
     def elsewhere(tokens: tuple[str, ...]) -> int | None:
         return None if any(map(_MASK_FOLDER.search, tokens)) else 0
 
-    images = scan.pick("(?P<id>.+)", elsewhere)
-    masks = scan.pick("(?P<id>.+)", in_masks) | scan.pick("(?P<id>.+)_(segmentation|seg|mask)")
     keys = frame["image_id"].str.lower()
+    images, masks = scan.pick("(?P<id>.+)", elsewhere), scan.pick("(?P<id>.+)", in_masks)
+    if not any(key in images for key in keys):  # a folder above all of them is called so, and tells nothing
+        images, masks = masks, {}
+    masks |= scan.pick("(?P<id>.+)_(segmentation|seg|mask)")
     found: dict[str, list[str | None]] = {
         kind: [files[key][1] if key in files else None for key in keys]
         for kind, files in (("image", images), ("mask", masks))

@@ -14,7 +14,16 @@ from sklearn.utils import Bunch
 from .._docs import fill_doc
 from ..exceptions import UngroupedWarning
 from ._catalog import CATALOG
-from ._layout import FolderScan, check_choice, finish, read_table, subset_of, subsets_of
+from ._layout import (
+    FolderScan,
+    check_choice,
+    finish,
+    read_cells,
+    read_table,
+    refuse_repeated,
+    subset_of,
+    subsets_of,
+)
 
 __all__ = ["collect", "load_isic2016", "load_isic2017", "take_files", "warn_ungrouped"]
 
@@ -158,12 +167,13 @@ def warn_ungrouped(frame: pd.DataFrame, table: str) -> None:
 
 def _read_without_header(path: Path) -> pd.DataFrame:
     """Read ``ISIC_0000000,benign`` or ``ISIC_0000003,0.0``; some copies have a header, or numbers before the id."""
-    table = pd.read_csv(path, header=None, dtype=str, skipinitialspace=True)
+    table = read_cells(path, header=None, dtype=str)
     is_id = table.apply(lambda column: column.str.fullmatch(r"ISIC_\d+", case=False, na=False))
     place = int(is_id.sum().to_numpy().argmax())
     if not is_id[place].any() or place + 1 not in table:
         raise ValueError(f"{path}: lines such as ISIC_0000000,benign were expected, got {table.iloc[0].tolist()}")
     rows = table[is_id[place]]
+    refuse_repeated(rows[place], path)
     label = rows[place + 1].str.strip().str.lower()
     target = label.map({"benign": 0, "malignant": 1}).fillna(pd.to_numeric(label, errors="coerce"))
     wrong = ~target.isin([0, 1])
@@ -243,8 +253,9 @@ def load_isic2016(
         path = scan.table(*stems)
         return None if path is None else _read_without_header(path)
 
+    subsets = subsets_of(subset, _PUBLISHED_2016)
     frame = collect(
-        scan, "2016", subsets_of(subset, tuple(_PUBLISHED_2016)), read, {"image": "", "mask": "_segmentation"},
+        scan, "2016", subsets, read, {"image": "", "mask": "_segmentation"},
         from_files=task == "segmentation",
         preferred=("part1",) if task == "segmentation" else ("part3", "part3b"),
         wanted=_wanted(task, "ISBI2016_ISIC_Part1_{}_Data", "ISBI2016_ISIC_Part1_{}_GroundTruth",
@@ -253,7 +264,7 @@ def load_isic2016(
     files = take_files(frame, ("image", "mask"), ("image", "mask") if task == "segmentation" else ("image",))
     return finish(
         scan, frame, files, {**NAMES, "mask": "{}_Segmentation.png"}, target_names=("benign", "malignant"),
-        on_missing=on_missing, verify=verify, n_jobs=n_jobs, published=_PUBLISHED_2016,
+        on_missing=on_missing, verify=verify, n_jobs=n_jobs, published=subsets,
     )  # fmt: skip
 
 
@@ -346,8 +357,9 @@ def load_isic2017(
         return _read_2017(scan, name, target, with_metadata=task == "segmentation")
 
     kinds = {"image": "", "mask": "_segmentation", "superpixels": "_superpixels"}
+    subsets = subsets_of(subset, _PUBLISHED_2017)
     frame = collect(
-        scan, "2017", subsets_of(subset, tuple(_PUBLISHED_2017)), read, kinds,
+        scan, "2017", subsets, read, kinds,
         from_files=task == "segmentation",
         preferred=("part1",),
         wanted=_wanted(task, "ISIC-2017_{}_Data", "ISIC-2017_{}_Part1_GroundTruth",
@@ -357,7 +369,7 @@ def load_isic2017(
     files = take_files(frame, kinds, ("image", "mask") if task == "segmentation" else ("image",))
     data = finish(
         scan, frame, files, NAMES, target_names=targets.get(target, (*_CLASSES_2017, "nevus")),
-        on_missing=on_missing, verify=verify, n_jobs=n_jobs, published=_PUBLISHED_2017,
+        on_missing=on_missing, verify=verify, n_jobs=n_jobs, published=subsets,
     )  # fmt: skip
     data.superpixels = data.frame["superpixels"].tolist() if "superpixels" in data.frame else None
     return data

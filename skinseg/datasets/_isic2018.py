@@ -99,7 +99,7 @@ def load_isic2018(
     check_choice(task=(task, _TASKS), target=(target, ("diagnosis", "melanoma")))
     scan = FolderScan(folder, CATALOG["isic2018"])
     classified = task == "classification"
-    published = _CLASSIFIED if classified else _OUTLINED
+    subsets = subsets_of(subset, _CLASSIFIED if classified else _OUTLINED)
     attributes = [f"attribute_{name}" for name in ATTRIBUTES] if task == "attributes" else []
     kinds = {"image": "", "mask": "_segmentation"} | {name: f"_{name}" for name in attributes}
 
@@ -109,7 +109,7 @@ def load_isic2018(
     frame = collect(
         scan,
         "2018",
-        subsets_of(subset, tuple(published)),
+        subsets,
         read,
         kinds,
         from_files=not classified,
@@ -131,7 +131,7 @@ def load_isic2018(
         on_missing=on_missing,
         verify=verify,
         n_jobs=n_jobs,
-        published=published,
+        published=subsets,
     )
     data.attributes = {name.removeprefix("attribute_"): data.frame[name].tolist() for name in attributes}
     return data

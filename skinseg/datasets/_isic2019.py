@@ -105,10 +105,11 @@ def load_isic2019(
         return table
 
     title = "Training" if subset == "all" else subset.title()
+    subsets = subsets_of(subset, _PUBLISHED_2019)
     frame = collect(
         scan,
         "2019",
-        subsets_of(subset, tuple(_PUBLISHED_2019)),
+        subsets,
         read,
         {"image": "", "mask": "_segmentation"},
         from_files=False,
@@ -126,7 +127,7 @@ def load_isic2019(
         on_missing=on_missing,
         verify=verify,
         n_jobs=n_jobs,
-        published=_PUBLISHED_2019,
+        published=subsets,
     )
 
 
@@ -206,10 +207,11 @@ def load_isic2020(
     def read(name: str) -> pd.DataFrame | None:
         return _read_2020(scan, name, target)
 
+    subsets = subsets_of(subset, _PUBLISHED_2020)
     frame = collect(
         scan,
         "2020",
-        subsets_of(subset, tuple(_PUBLISHED_2020)),
+        subsets,
         read,
         {"image": "", "mask": "_segmentation"},
         from_files=False,
@@ -236,7 +238,7 @@ def load_isic2020(
         on_missing=on_missing,
         verify=verify,
         n_jobs=n_jobs,
-        published=_PUBLISHED_2020,
+        published=subsets,
         notes=notes,
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,18 @@ from ..exceptions import ImageReadError, MissingFilesError, MissingFilesWarning
 from ..reading import IMAGE_SUFFIXES, read_image, read_mask
 from ._catalog import Dataset
 
-__all__ = ["FolderScan", "Found", "check_choice", "class_of_columns", "finish", "read_table", "subset_of", "subsets_of"]
+__all__ = [
+    "FolderScan",
+    "Found",
+    "check_choice",
+    "class_of_columns",
+    "finish",
+    "read_cells",
+    "read_table",
+    "refuse_repeated",
+    "subset_of",
+    "subsets_of",
+]
 
 ON_MISSING = ("warn", "raise", "ignore")
 _SUBSETS = {
@@ -30,8 +41,10 @@ _SUBSETS = {
 }
 _LISTED = 3
 _ROWS_AT_ONCE = 32
+_LEFT_OUT = "Images without a file are left out, masks without one are None; all are in the attribute `missing`"
 _FOREIGN = "__MACOSX"  # copies of names that macOS puts into archives
 
+Value = TypeVar("Value")
 Found = dict[str, tuple[str, str]]
 """Id in lower case -> id as it is written, absolute path."""
 
@@ -154,19 +167,23 @@ class FolderScan:
             hint += "; DICOM files are not read, take the JPEG archives"
         raise FileNotFoundError(
             f"{self.root} does not hold {self.dataset.name} ({self.dataset.title}). Looked for, in it and below: "
-            f"{wanted}. There is: {there or 'nothing'}{hint}. The files come from {self.dataset.home}"
+            f"{wanted}. There is: {there or 'nothing'}{hint}. The files come from {self.dataset.home}; what is "
+            "in another layout is loaded by a table that names the files, with load_lesion_table"
         )
 
 
 def _walk(root: Path) -> Iterable[_Folder]:
-    """List each folder once; links to folders are followed, hidden files are left out."""
+    """List each folder once, under its own name rather than a link's; links are followed, hidden files left out."""
     outer = _words(root.name)
-    if not {"data", "input", "jpeg", "groundtruth"} & set(outer):  # some published folder itself was given
+    published = (
+        outer and outer[0].startswith(("isic", "isbi")) and {"data", "input", "jpeg", "groundtruth"} & set(outer)
+    )
+    if not published:  # the folder's name is the user's own, and tells nothing
         outer = ()
     seen = set()
-    todo = [""]
+    todo = deque([""])
     while todo:
-        relative = todo.pop()
+        relative = todo.popleft()
         path = os.path.join(root, relative)
         status = os.stat(path)
         if (status.st_dev, status.st_ino) in seen:
@@ -178,7 +195,8 @@ def _walk(root: Path) -> Iterable[_Folder]:
                 if entry.name.startswith(".") or entry.name == _FOREIGN:
                     continue
                 if entry.is_dir():
-                    todo.append(os.path.join(relative, entry.name))
+                    add = todo.append if entry.is_symlink() else todo.appendleft
+                    add(os.path.join(relative, entry.name))
                 else:
                     names.append(entry.name)
         yield _Folder(relative, outer + _words(relative), names)
@@ -235,20 +253,20 @@ def check_choice(**given: tuple[Any, Sequence[str]]) -> None:
             raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
 
 
-def subsets_of(subset: str, there: Sequence[str]) -> list[str]:
-    """List the subsets that are meant.
+def subsets_of(subset: str, there: Mapping[str, Value]) -> dict[str, Value]:
+    """Give the subsets that are meant.
 
     Parameters
     ----------
     subset : str
         One of them, or ``"all"``.
-    there : sequence of str
-        Those that the data set has.
+    there : mapping of str to object
+        Those that the data set has, with what is known of each.
 
     Returns
     -------
-    list of str
-        The subsets.
+    dict
+        The part of ``there`` that is meant.
 
     Raises
     ------
@@ -256,11 +274,61 @@ def subsets_of(subset: str, there: Sequence[str]) -> list[str]:
         If there is no such subset.
     """
     check_choice(subset=(subset, (*there, "all")))
-    return list(there) if subset == "all" else [subset]
+    return dict(there) if subset == "all" else {subset: there[subset]}
+
+
+def read_cells(path: Path, **how: Any) -> pd.DataFrame:
+    """Read a table with commas, semicolons (as Excel writes where the comma is the decimal sign) or tabs.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    **how : object
+        Further parameters of `pandas.read_csv`.
+
+    Returns
+    -------
+    DataFrame
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            first = file.readline()
+        separator = max(",;\t", key=first.count)
+        decimal = "," if separator == ";" else "."
+        return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", skipinitialspace=True, **how)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from None
+
+
+def refuse_repeated(ids: pd.Series, path: Path) -> None:
+    """Refuse a table that has an image twice.
+
+    Parameters
+    ----------
+    ids : Series of str
+        The images.
+    path : Path
+        The table.
+
+    Raises
+    ------
+    ValueError
+        With those that are there twice.
+    """
+    repeated = ids[ids.duplicated()].tolist()
+    if repeated:
+        raise ValueError(f"{path}: {len(repeated)} id(s) are there twice ({', '.join(repeated[:5])})")
 
 
 def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -> pd.DataFrame:
-    """Read a table with commas or tabs; cells stay as they are.
+    """Read a table of images; cells stay as they are.
 
     Parameters
     ----------
@@ -280,12 +348,7 @@ def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -
     ValueError
         If it cannot be read, has no such column, no row, or an id twice.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            separator = "\t" if "\t" in file.readline() else ","
-        table = pd.read_csv(path, sep=separator, encoding="utf-8-sig", low_memory=False, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from None
+    table = read_cells(path, low_memory=False)
     lower = {str(column).strip().lower(): column for column in table.columns}
     for name, choices in (columns or {}).items():
         given = next((lower[choice.lower()] for choice in choices if choice.lower() in lower), None)
@@ -296,9 +359,7 @@ def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -
         key = next(iter(columns))
         table = table[table[key].notna()].reset_index(drop=True)
         table[key] = table[key].astype(str).str.strip()
-        repeated = table[key][table[key].duplicated()].tolist()
-        if repeated:
-            raise ValueError(f"{path}: {len(repeated)} id(s) are there twice ({', '.join(repeated[:5])})")
+        refuse_repeated(table[key], path)
     if table.empty:
         raise ValueError(f"{path} has no row")
     return table
@@ -399,11 +460,7 @@ def _tell(dataset: Dataset, missing: pd.DataFrame, files: Mapping[str, Sequence[
         if (missing["kind"] == kind).any()
     ]
     first = "; ".join(f"{os.path.basename(row.file)}: {row.problem}" for row in missing[:_LISTED].itertuples())
-    return (
-        f"{dataset.name}: {', '.join(counts)} cannot be used (first: {first}). Images without a file are left out, "
-        "masks without one are None; download or unpack those files again (all are in the attribute `missing`), or "
-        "load with on_missing='ignore'"
-    )
+    return f"{dataset.name}: {', '.join(counts)} cannot be used (first: {first})"
 
 
 def finish(
@@ -438,7 +495,7 @@ def finish(
     on_missing, verify, n_jobs : object
         See the loaders.
     published : mapping of str to int
-        How many images each subset has.
+        How many images each subset has that is meant.
     notes : sequence of str, default=()
         More lines for ``DESCR``.
     optional : sequence of str, default=()
@@ -473,10 +530,14 @@ def finish(
         kept[kind][row] = None
     usable = np.array([path is not None for path in kept["image"]], dtype=bool)
     if len(missing) and (on_missing == "raise" or not usable.any()):
-        text = _tell(dataset, missing, files)
-        raise MissingFilesError(text if usable.any() else f"{scan.root} has no image that can be used. {text}", missing)
+        text = f"{_tell(dataset, missing, files)}. Download or unpack those files again"
+        more = f", or load without them: on_missing='ignore'. {_LEFT_OUT}"
+        none = f"{scan.root} has no image that can be used. "
+        raise MissingFilesError(text + more if usable.any() else none + text, missing)
     if len(missing) and on_missing == "warn":
-        warnings.warn(_tell(dataset, missing, files), MissingFilesWarning, stacklevel=3)
+        text = f"{_tell(dataset, missing, files)}. {_LEFT_OUT}"
+        more = "; download or unpack those files again, or load with on_missing='ignore'"
+        warnings.warn(text + more, MissingFilesWarning, stacklevel=3)
 
     clinical = normalized_clinical(frame)
     columns = {kind: pd.Series([p and Path(p) for p in paths], dtype=object) for kind, paths in kept.items()}
@@ -488,9 +549,7 @@ def finish(
     frame = frame[usable].reset_index(drop=True)
     target, group = frame.pop("_target"), frame.pop("_group")
     counts = frame["subset"].value_counts()
-    lines = [
-        f"{name}: {counts[name]:,} images of {published[name]:,} published" for name in published if name in counts
-    ]
+    lines = [f"{name}: {counts.get(name, 0):,} images of {number:,} published" for name, number in published.items()]
     return Bunch(
         images=frame["image"].tolist(),
         masks=frame["mask"].tolist() if "mask" in columns else None,

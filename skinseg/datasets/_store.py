@@ -15,7 +15,7 @@ from .._files import write_file
 from ._catalog import CATALOG, Dataset
 from ._download import DiskError, disk_errors, download_file, import_pooch, locked
 from ._registry import REGISTRY, RemoteFile
-from ._unpack import unpack, verify_folder
+from ._unpack import MEMBERS, unpack, verify_folder
 
 __all__ = ["ask_license", "clear_data_home", "ensure", "get_data_home", "list_datasets", "verify_dataset"]
 
@@ -25,6 +25,7 @@ SELECTION = "selection.txt"  # in each of them
 FIRST_USE = "first download"
 PINNED = "given by the caller"
 _WORK = ".download"  # in each data set while something is fetched
+_LOCK = ".lock"  # likewise, held by the process that fetches
 _KINDS = ("sha256:", "sha512:", "sha1:", "md5:")
 
 
@@ -72,8 +73,8 @@ def _home(data_home: str | os.PathLike[str] | None) -> Path:
 def clear_data_home(data_home: str | os.PathLike[str] | None = None) -> None:
     """Delete the data sets that were fetched.
 
-    Only folders of data sets known here that a fetcher has made are deleted,
-    then the folder itself if nothing is left in it.
+    What was put there by hand stays: archives, folders that were unpacked by
+    hand, and any other file. Folders in which nothing is left are deleted.
 
     Parameters
     ----------
@@ -92,13 +93,29 @@ def clear_data_home(data_home: str | os.PathLike[str] | None = None) -> None:
     home = _home(data_home)
     with disk_errors(home):
         for name in REGISTRY:
-            if (home / name / CHECKSUMS).is_file() or (home / name / _WORK).is_dir():
-                shutil.rmtree(home / name)
+            _clear(name, home / name)
         for selection in (home / ARCHIVE).glob(f"*/{SELECTION}"):
             shutil.rmtree(selection.parent)
-        for folder in (home / ARCHIVE, home):
-            if folder.is_dir() and not any(folder.iterdir()):
+        for folder in (*(home / name for name in (*REGISTRY, ARCHIVE)), home):
+            if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _clear(name: str, folder: Path) -> None:
+    """Delete what was fetched of a data set; no more than that, even if it cannot be read what that was."""
+    try:
+        records = read_checksums(folder)
+    except OSError:
+        records = {}
+    for file in REGISTRY[name]:
+        path = folder / file.stored
+        if file.packed and (path / MEMBERS).is_file():
+            shutil.rmtree(path)
+        elif not file.packed and file.name in records:
+            path.unlink(missing_ok=True)
+    shutil.rmtree(folder / _WORK, ignore_errors=True)
+    for file_name in (CHECKSUMS, _LOCK):
+        (folder / file_name).unlink(missing_ok=True)
 
 
 def ask_license(dataset: Dataset, accepted: bool) -> None:
@@ -174,7 +191,7 @@ def ensure(
         print(f"{CATALOG[name].describe()}\nFolder: {folder}")
     with disk_errors(folder):
         folder.mkdir(exist_ok=True)
-        with locked(folder / ".lock"):
+        with locked(folder / _LOCK):
             missing = _missing(folder, files)  # another process may have brought them by now
             work = folder / _WORK
             work.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from ..exceptions import UngroupedWarning
+from ._layout import read_cells
 
 __all__ = ["load_lesion_table"]
 
@@ -37,7 +38,7 @@ def load_lesion_table(
     Parameters
     ----------
     path : path-like
-        The table: ``.csv``, ``.tsv`` or ``.parquet``.
+        The table: ``.parquet``, or text with commas, semicolons or tabs.
     image_column : str, default="image"
         Column of the image files, relative to the folder of the table.
     mask_column : str, default=None
@@ -168,13 +169,12 @@ def repeats_of(frame: pd.DataFrame, others: Sequence[str] = ()) -> str | None:
 def _read(path: Path, missing_values: list[str], names: list[str]) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"{path}: the table does not exist; check the path and the working folder")
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path).replace(missing_values, pd.NA)
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    if path.suffix.lower() != ".parquet":
         text = dict.fromkeys(names, str)  # an id may begin with zeros
-        return pd.read_csv(path, sep=separator, na_values=missing_values, dtype=text, low_memory=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        return read_cells(path, na_values=missing_values, dtype=text, low_memory=False)
+    try:
+        return pd.read_parquet(path).replace(missing_values, pd.NA)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from None
 
 

@@ -259,6 +259,16 @@ def test_table_rows_and_missing_cells(tmp_path):
     assert len(load_lesion_table(path, where={"y": 1}).images) == 2
 
 
+def test_table_with_semicolons(tmp_path):
+    """As Excel writes it where the comma is the decimal sign."""
+    text = "image;group;melanoma;age\r\na.jpg;007;1;45,5\r\nb.jpg;007;0;unknown\r\n"
+    (tmp_path / "lesions.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    data = load_lesion_table(tmp_path / "lesions.csv", target_column="melanoma", group_column="group")
+    assert data.images == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    assert (data.target.tolist(), data.groups.tolist()) == ([1, 0], ["007", "007"])
+    np.testing.assert_array_equal(data.frame["age"], [45.5, np.nan])
+
+
 def test_ids_keep_their_zeros_and_numbers_are_found(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("image,group,m\n0024306,007,1\n0024310,,0\n0024311,008,\n")

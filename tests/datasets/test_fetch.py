@@ -365,6 +365,37 @@ def test_clear_removes_only_what_was_fetched(house, tmp_path):
     skinseg.datasets.clear_data_home(home)
 
 
+def test_clear_leaves_what_was_put_there_by_hand(house, server, tmp_path):
+    tree, fetch = house("isic2017")
+    home = tmp_path / "home"
+    folder = home / "isic2017"
+    folder.mkdir(parents=True)
+    archive, unpacked = "ISIC-2017_Training_Data.zip", "ISIC-2017_Training_Part1_GroundTruth"
+    (folder / archive).write_bytes(server.files[archive])
+    (folder / "notes.txt").touch()
+    shutil.copytree(tree / unpacked, folder / unpacked)
+    assert len(fetch().images) == 6
+    skinseg.datasets.clear_data_home(home)
+    assert names(folder) == [archive, unpacked, "notes.txt"]
+    assert len(list((folder / unpacked).iterdir())) == 6
+    assert len(fetch().images) == 6  # and they are used again
+    assert [entry.path for entry in server.log] == ["ISIC-2017_Training_Part3_GroundTruth.csv"] * 2
+
+
+def test_clear_follows_a_link_to_another_disk(house, tmp_path):
+    _, fetch = house("isic2016")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "isic2016").symlink_to(tmp_path / "disk")
+    fetch()
+    (tmp_path / "disk" / "checksums.json").write_text(
+        "{"
+    )  # what was fetched of tables is not known then, and they stay
+    skinseg.datasets.clear_data_home(tmp_path / "home")
+    assert names(tmp_path / "disk") == ["ISBI2016_ISIC_Part3_Training_GroundTruth.csv"]
+    assert (tmp_path / "home" / "isic2016").is_symlink()
+
+
 def test_registry_is_in_order():
     assert set(FETCHERS) == set(REGISTRY) <= set(skinseg.datasets.CATALOG)
     for name, files in REGISTRY.items():

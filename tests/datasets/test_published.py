@@ -365,8 +365,9 @@ def test_links_to_nothing_and_images_of_which_only_the_mask_is_there(tmp_path):
 def test_no_image_at_all_is_an_error_in_any_case(tmp_path):
     layouts.write_isic2019(tmp_path)
     shutil.rmtree(tmp_path / "ISIC_2019_Training_Input")
-    with pytest.raises(MissingFilesError, match=r"has no image that can be used\. isic2019: 9 of 9 image files"):
+    with pytest.raises(MissingFilesError, match=r"has no image that can be used\. isic2019: 9 of 9 image") as error:
         load_isic2019(tmp_path, on_missing="ignore")
+    assert str(error.value).endswith("missing). Download or unpack those files again")  # to ignore them is no way out
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -382,6 +383,7 @@ def test_a_wrong_folder(name, tmp_path):
     assert f"does not hold {name}" in text
     assert "There is: data.zip, holiday/ (1 files); unpack data.zip first" in text
     assert CATALOG[name].home in text
+    assert text.endswith("with load_lesion_table")
 
 
 @pytest.mark.parametrize("name", CATALOG)
@@ -480,6 +482,105 @@ def test_damaged_tables(name, table, old, new, words, tmp_path):
     with pytest.raises(ValueError, match=re.escape(words)) as error:
         LOADERS[name](tmp_path)
     assert str(error.value).startswith(f"{path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("isic2016", "ISBI2016_ISIC_Part3_Training_GroundTruth.csv"),
+        ("isic2017", "ISIC-2017_Training_Part3_GroundTruth.csv"),
+        ("isic2017", "ISIC-2017_Training_Data/ISIC-2017_Training_Data_metadata.csv"),
+        ("ham10000", "HAM10000_metadata"),
+        ("ima205", "metadataTrain.csv"),
+    ],
+)
+def test_tables_that_went_through_excel(name, table, tmp_path):
+    """Semicolons, a comma in the numbers, a byte-order mark and line ends of Windows."""
+    WRITERS[name](tmp_path)
+    expected = LOADERS[name](tmp_path)
+    text = re.sub(r"(?<=\d)\.(?=\d)", ",", (tmp_path / table).read_text().replace(",", ";"))
+    (tmp_path / table).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    data = LOADERS[name](tmp_path)
+    np.testing.assert_array_equal(data.target, expected.target)
+    pd.testing.assert_frame_equal(data.frame, expected.frame)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the table cannot be read (No columns"),
+        ("ISIC_0000000,benign".encode("utf-16"), "the table cannot be read ('utf-8' codec"),
+        (b"<html>Access denied</html>", "lines such as ISIC_0000000,benign were expected"),
+        (b"ISIC_0000000,benign\nISIC_0000000,malignant\n", "1 id(s) are there twice (ISIC_0000000)"),
+    ],
+)
+def test_tables_of_2016_that_are_none(content, words, tmp_path):
+    layouts.write_isic2016(tmp_path)
+    path = tmp_path / "ISBI2016_ISIC_Part3_Training_GroundTruth.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(f"{path}: {words}")):
+        load_isic2016(tmp_path)
+
+
+def test_links_do_not_hide_the_names_of_folders(tmp_path):
+    """A link is listed after the folder itself, whose name tells that these are test images."""
+    layouts.write_isic2017(tmp_path / "isic")
+    for name in ("aaa", "latest", "zzz"):
+        (tmp_path / "isic" / name).symlink_to(tmp_path / "isic" / "ISIC-2017_Test_v2_Data")
+    for path in (tmp_path / "isic").rglob("*.csv"):
+        path.unlink()
+    assert {path.parent.name for path in load_isic2017(tmp_path / "isic", subset="test").images} == {
+        "ISIC-2017_Test_v2_Data"
+    }
+    layouts.write_isic2017(tmp_path / "elsewhere")
+    (tmp_path / "links").mkdir()
+    for path in (tmp_path / "elsewhere").iterdir():
+        (tmp_path / "links" / path.name).symlink_to(path)
+    assert len(load_isic2017(tmp_path / "links", subset="all").images) == 12
+
+
+def test_what_the_user_calls_the_folder_tells_nothing(tmp_path):
+    layouts.write_ima205(tmp_path / "lesion segmentation data", "2024")
+    assert len(load_ima205(tmp_path / "lesion segmentation data").images) == 6
+    data = load_ima205(tmp_path)  # nor do the folders between
+    assert len(data.images) == 6
+    assert any(mask is not None for mask in data.masks)
+    layouts.write_isic2017(tmp_path / "all")
+    shutil.copytree(tmp_path / "all" / "ISIC-2017_Training_Data", tmp_path / "my test data" / "images")
+    shutil.copy(tmp_path / "all" / "ISIC-2017_Training_Part3_GroundTruth.csv", tmp_path / "my test data")
+    assert len(load_isic2017(tmp_path / "my test data", task="classification").images) == 6
+
+
+def test_subsets_that_are_not_there_are_told(tmp_path):
+    layouts.write_isic2017(tmp_path)
+    shutil.rmtree(tmp_path / "ISIC-2017_Validation_Data")
+    shutil.rmtree(tmp_path / "ISIC-2017_Validation_Part1_GroundTruth")
+    (tmp_path / "ISIC-2017_Validation_Part3_GroundTruth.csv").unlink()
+    text = load_isic2017(tmp_path, subset="all").DESCR
+    assert "training: 6 images of 2,000 published\nvalidation: 0 images of 150 published\ntest: 3 images" in text
+    assert "validation" not in load_isic2017(tmp_path).DESCR
+
+
+def test_describe_says_why_what_is_there_cannot_be_loaded(tmp_path):
+    layouts.write_ham10000(tmp_path)
+    path = tmp_path / "HAM10000_metadata"
+    path.write_text(path.read_text().replace(",bkl,", ",wart,"))
+    with pytest.raises(
+        ValueError, match=r"holds no data set .* What is there cannot be loaded: .*dx of ISIC_0024308 is 'wart'"
+    ):
+        datasets.describe_dataset(tmp_path)
+
+
+def test_describe_writes_classes_as_they_are_even_if_some_are_unknown(tmp_path):
+    layouts.write_isic2017(tmp_path)
+    (tmp_path / "ISIC-2017_Test_v2_Part3_GroundTruth.csv").unlink()
+    assert "Classes: 0 6, 1 3, unknown 3" in datasets.describe_dataset(tmp_path)
+
+
+def test_columns_of_ima205_keep_their_types(tmp_path):
+    """The table of the test images, which has no classes, does not turn those of the training images into floats."""
+    layouts.write_ima205(tmp_path, "2024")
+    assert load_ima205(tmp_path).frame["CLASS"].dtype == int
 
 
 @pytest.mark.parametrize(
