@@ -1,4 +1,4 @@
-"""What is known of each published data set, in one table: title, licence, citation, home page."""
+"""What is known of each published data set, in one table: title, license, citation, home page."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Dataset:
     home: str
 
     def describe(self) -> str:
-        """Give title, licence, citation and home page as a text of a few lines.
+        """Give title, license, citation and home page as a text of a few lines.
 
         Returns
         -------

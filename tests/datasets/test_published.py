@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skinseg import ABCDFeaturizer, datasets, make_lesion_pipeline
+from skinseg import ABCDFeaturizer, ThresholdSegmenter, datasets, make_lesion_pipeline
 from skinseg.clinical import clinical_table
 from skinseg.datasets import (
     CATALOG,
@@ -22,6 +22,7 @@ from skinseg.datasets import (
     load_isic2018,
     load_isic2019,
     load_isic2020,
+    load_lesion_table,
     load_ph2,
 )
 from skinseg.exceptions import MissingFilesError, MissingFilesWarning, UngroupedWarning
@@ -575,6 +576,25 @@ def test_describe_writes_classes_as_they_are_even_if_some_are_unknown(tmp_path):
     layouts.write_isic2017(tmp_path)
     (tmp_path / "ISIC-2017_Test_v2_Part3_GroundTruth.csv").unlink()
     assert "Classes: 0 6, 1 3, unknown 3" in datasets.describe_dataset(tmp_path)
+
+
+def test_images_that_have_a_mask_are_scored_and_tables_go_through_parquet(tmp_path):
+    """As the guide says it."""
+    layouts.write_ham10000(tmp_path)
+    next(tmp_path.rglob("ISIC_0024307_segmentation.png")).unlink()
+    data = load_ham10000(tmp_path, on_missing="ignore")
+    with pytest.raises(ValueError, match=r"mask 1 of ISIC_0024307: the mask is missing .*leave the image out"):
+        ThresholdSegmenter().score(data.images, data.masks)
+    outlined = data.frame[data.frame["mask"].notna()]
+    known = [(image, mask) for image, mask in zip(data.images, data.masks, strict=True) if mask is not None]
+    expected = ThresholdSegmenter().score(*map(list, zip(*known, strict=True)))
+    assert ThresholdSegmenter().score(outlined["image"], outlined["mask"]) == expected
+    table = data.frame.map(lambda cell: str(cell) if isinstance(cell, Path) else cell)
+    table.to_parquet(tmp_path / "t.parquet")
+    again = load_lesion_table(tmp_path / "t.parquet", mask_column="mask", target_column="dx", group_column="lesion_id")
+    assert (again.images, again.masks) == (data.images, data.masks)
+    assert again.target.tolist() == data.target.tolist()
+    assert again.groups.tolist() == data.groups.tolist()
 
 
 def test_columns_of_ima205_keep_their_types(tmp_path):
