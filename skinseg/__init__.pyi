@@ -13,6 +13,7 @@ from . import preprocessing as preprocessing
 from . import resampling as resampling
 from . import rule as rule
 from . import segmentation as segmentation
+from . import skin as skin
 from . import synthesis as synthesis
 from . import testing as testing
 from ._version import __version__ as __version__

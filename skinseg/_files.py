@@ -1,12 +1,13 @@
-"""Writing files so that nothing half-written is ever seen."""
+"""Writing files so that nothing half-written is ever seen, and reading numbers to the last digit."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-__all__ = ["write_file"]
+__all__ = ["exact_floats", "write_file"]
 
 
 def write_file(path: Path, data: bytes) -> None:
@@ -22,3 +23,10 @@ def write_file(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def exact_floats() -> dict[str, Any]:
+    """Give the option by which `pandas.read_csv` reads numbers exactly; since pandas 3 it does so by itself."""
+    from importlib.metadata import version
+
+    return {} if int(version("pandas").partition(".")[0]) >= 3 else {"float_precision": "round_trip"}

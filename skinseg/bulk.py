@@ -15,12 +15,13 @@ from ._mapping import batches_of
 from .base import nested_estimators
 from .clinical import CLINICAL_COLUMNS, wrong_ages
 from .features import ABCDFeaturizer
+from .images import LesionImage
 from .outlining import NO_LESION, quietly, split_readable
 from .pipeline import BatchedPipeline
 from .preprocessing import ImageResizer
 from .pretrained import PretrainedClassifier
 
-__all__ = ["measure_files", "predict_files", "rows_for"]
+__all__ = ["measure_files", "predict_files", "predict_records", "rows_for"]
 
 NOT_IN_TABLE = "the image is not in the table of clinical columns"
 _COLUMNS = ["melanoma_probability", "melanoma_low", "melanoma_high", "decision"]
@@ -114,6 +115,50 @@ def predict_files(
         column ``probability_<class>`` each and ``decision``; ``error``. Images that failed, or show no lesion, have no
         probability.
     """
+    positions, records, errors = split_readable(images)
+    known = None if metadata is None else metadata.iloc[positions].reset_index(drop=True)
+    table = predict_records(records, model, metadata=known, positive=positive, n_jobs=n_jobs, verbose=verbose)
+    if metadata is not None:  # what is wrong with a row is told also of a file that cannot be read
+        unfit = _unfit_rows(model, metadata)
+        errors = {**unfit, **errors}
+    found = dict(zip(positions, table.pop("error"), strict=True))
+    table = table.set_axis(pd.Index(positions), axis=0).reindex(range(len(images)))
+    table["decision"] = table["decision"].astype(object).where(table["decision"].notna(), None)
+    table.insert(0, "image", [str(image) for image in images])
+    return table.assign(error=[found.get(index) or errors.get(index, "") for index in range(len(images))])
+
+
+def predict_records(
+    records: Sequence[LesionImage],
+    model: Any,
+    *,
+    metadata: pd.DataFrame | None = None,
+    positive: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> pd.DataFrame:
+    """Predict the classes of records whose headers were checked; what `predict_files` does, without reading headers.
+
+    Parameters
+    ----------
+    records : sequence of LesionImage
+        The images.
+    model : estimator
+        See `predict_files`, as the rest.
+    metadata : DataFrame, default=None
+        The clinical columns, a row a record.
+    positive : object, default=None
+        The positive of two classes.
+    n_jobs : int, default=None
+        Number of workers.
+    verbose : int, default=0
+        Show a progress bar if above 0.
+
+    Returns
+    -------
+    DataFrame
+        A row a record, as of `predict_files` without ``image``.
+    """
     check_is_fitted(model)
     parts = lesion_parts(model)
     for part in parts:
@@ -124,31 +169,22 @@ def predict_files(
     fitted = [part for part in parts if hasattr(part, "steps_")]
     packaged = isinstance(model, PretrainedClassifier)
     table_of = _metadata_of(model, metadata)
-    positions, records, errors = split_readable(images)
-    if metadata is not None:
-        if packaged:  # which judges by the image alone where nothing is known
-            unfit = wrong_ages(metadata)
-        else:
-            known = metadata["found"] if "found" in metadata else [True] * len(images)
-            unfit = {index: NOT_IN_TABLE for index, found in enumerate(known) if not found}
-        errors = {**unfit, **errors}
-        kept = [place for place, index in enumerate(positions) if index not in errors]
-        positions, records = [positions[place] for place in kept], [records[place] for place in kept]
+    errors = {} if metadata is None else _unfit_rows(model, metadata)
+    positions = [index for index in range(len(records)) if index not in errors]
     classes = list(model.classes_)
-    probabilities = np.full((len(images), len(classes)), np.nan)
+    probabilities = np.full((len(records), len(classes)), np.nan)
     said: list[pd.DataFrame] = []
-    progress = _progress(verbose, len(records))
-    for chunk in batches_of(range(len(records)), _CHUNK):
-        where = [positions[index] for index in chunk]
-        X = table_of([records[index] for index in chunk], where)
+    progress = _progress(verbose, len(positions))
+    for where in batches_of(positions, _CHUNK):
+        X = table_of([records[index] for index in where], where)
         if packaged:  # says all at once
             said.append(quietly(model.predict_table, X).set_index(pd.Index(where)))
         else:
             probabilities[where] = quietly(model.predict_proba, X)
         for part in fitted:
             errors |= _row_errors(part, where)
-        progress(len(chunk))
-    table = pd.DataFrame({"image": [str(image) for image in images]})
+        progress(len(where))
+    table = pd.DataFrame(index=range(len(records)))
     if packaged:
         rows = pd.concat(said).drop(index=list(errors), errors="ignore") if said else pd.DataFrame(columns=_COLUMNS)
         table = table.join(rows)
@@ -156,7 +192,15 @@ def predict_files(
     else:
         probabilities[list(errors)] = np.nan
         table = _decide(table, probabilities, classes, model, positive)
-    return table.assign(error=[errors.get(index, "") for index in range(len(images))])
+    return table.assign(error=[errors.get(index, "") for index in range(len(records))])
+
+
+def _unfit_rows(model: Any, metadata: pd.DataFrame) -> dict[int, str]:
+    """Tell the rows of clinical data that a model cannot use."""
+    if isinstance(model, PretrainedClassifier):  # which judges by the image alone where nothing is known
+        return wrong_ages(metadata)
+    known = metadata["found"] if "found" in metadata else [True] * len(metadata)
+    return {index: NOT_IN_TABLE for index, found in enumerate(known) if not found}
 
 
 def lesion_parts(model: Any) -> list[BatchedPipeline]:

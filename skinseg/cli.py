@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ._names import SEGMENTERS
 from ._version import __version__
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 NOTICE = "Research software, no medical device: no result is a diagnosis."
-_SEGMENTERS = {
-    "pretrained": "PretrainedSegmenter",
-    "threshold": "ThresholdSegmenter",
-    "kmeans": "KMeansSegmenter",
-    "chan-vese": "ChanVeseSegmenter",
-    "grabcut": "GrabCutSegmenter",
-    "saliency": "SaliencySegmenter",
-    "ensemble": "EnsembleSegmenter",
-    "superpixel": "SuperpixelSegmenter",
-}
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -69,7 +60,7 @@ _quiet = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 _images = click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 _segmenter = click.option(
     "--segmenter", default="pretrained", show_default=True, metavar="NAME|FILE",
-    help=f"What outlines the lesions: {', '.join(_SEGMENTERS)}, or a model file saved by skinseg.",
+    help=f"What outlines the lesions: {', '.join(SEGMENTERS)}, or a model file saved by skinseg.",
 )  # fmt: skip
 
 
@@ -78,8 +69,8 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
 
     import skinseg
 
-    if name in _SEGMENTERS:
-        segmenter = getattr(skinseg, _SEGMENTERS[name])()
+    if name in SEGMENTERS:
+        segmenter = getattr(skinseg, SEGMENTERS[name])()
         if learns or not get_tags(segmenter).requires_fit:
             return segmenter
         raise click.BadParameter(
@@ -88,7 +79,7 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
             param_hint="--segmenter",
         )
     if not Path(name).is_file():
-        known = ", ".join(_SEGMENTERS)
+        known = ", ".join(SEGMENTERS)
         raise click.BadParameter(
             f"{name!r} is neither a segmenter ({known}) nor a model file", param_hint="--segmenter"
         )
@@ -339,6 +330,110 @@ def predict(
     predicted = predict_files(files, fitted, metadata=metadata, n_jobs=jobs, verbose=not quiet)
     write_table(predicted, out)
     _finish(predicted, f"predicted into {out}")
+
+
+@_command(
+    "evaluate",
+    "skinseg evaluate lesions.csv --model pretrained --model threshold --mask-column mask --out scores/",
+    "skinseg evaluate lesions.csv --model melanoma --target-column melanoma --metadata-columns age,sex --out scores/",
+    "skinseg evaluate lesions.csv --model my.skops --target-column dx --pos-label mel --folds 5 --out folds/",
+    "skinseg evaluate ISIC2017/ --layout isic2017 --model pretrained --out scores/",
+    "skinseg evaluate --rerun scores/experiment.json --out again/",
+)
+@click.argument("table", required=False, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write.")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME|FILE",
+    help=f"What to evaluate, may be repeated: {', '.join(SEGMENTERS)}, melanoma, or a model file.",
+)  # fmt: skip
+@click.option(
+    "--task", type=click.Choice(["segmentation", "classification"]), help="What the model is for, by default."
+)
+@click.option("--layout", metavar="NAME", help="TABLE is the folder of a published data set, such as isic2017.")
+@click.option("--image-column", default="image", show_default=True, help="Column of the image files.")
+@click.option("--mask-column", help="Column of the expert masks.")
+@click.option("--target-column", help="Column of the classes.")
+@click.option("--group-column", help="Column of lesions or patients: for folds and intervals.")
+@click.option("--metadata-columns", metavar="A,B,...", help="Clinical columns that the model gets, such as age,sex.")
+@click.option("--subgroup-columns", metavar="A,B,...", help="Columns for whose values scores are told, too.")
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Use only these rows; may be repeated.")
+@click.option("--pos-label", help="The positive class (1 of 0 and 1 by default).")
+@click.option("--folds", type=click.IntRange(2), help="Cross-validate: models are fitted anew in each fold.")
+@click.option("--split-column", help="Fit on the rows for training, score on those for testing, by this column.")
+@click.option("--train", default="train", show_default=True, help="Its value for training.")
+@click.option("--test", default="test", show_default=True, help="Its value for testing.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of folds and intervals.")
+@click.option(
+    "--sensitivity", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True,
+    help="Sensitivity for which the specificity is told.",
+)  # fmt: skip
+@click.option(
+    "--resamples", "n_resamples", type=click.IntRange(1), default=2000, show_default=True, help="Of intervals."
+)
+@click.option("--format", "table_format", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option("--masks", is_flag=True, help="Keep the masks, in the form of the ISIC challenges.")
+@click.option("--no-duplicates", is_flag=True, help="Do not look for duplicates and leaks.")
+@click.option("--rerun", type=click.Path(path_type=Path), metavar="JSON", help="Run this experiment.json again.")
+@_jobs
+@_quiet
+def evaluate(table: Path | None, out: Path, models: tuple[str, ...], rerun: Path | None, **options: Any) -> None:
+    """Score models on the images of TABLE (.csv, .tsv, .parquet) and write a report.
+
+    The folder has scores of each image, a report with intervals, subgroups,
+    worst cases and calibration (Markdown, and HTML with the extra `report`),
+    and all that is needed to run it again. Exit code 1 if images failed, or a
+    rerun gave other numbers.
+    """
+    from .evaluation._command import evaluate_command
+
+    for name in ("metadata_columns", "subgroup_columns"):
+        options[name] = _split(options[name]) or []
+    options["metadata_columns"] = options["metadata_columns"] or None
+    options["where"] = dict(_parse_where(text) for text in options["where"]) or None
+    given = {name for name, source in _sources().items() if source != click.core.ParameterSource.DEFAULT}
+    failed = evaluate_command(table, out, models, rerun, given=given, echo=_say, **options)
+    click.echo(NOTICE, err=True)
+    sys.exit(int(failed))
+
+
+def _sources() -> dict[str, Any]:
+    """Tell of each option whether it was given."""
+    context = click.get_current_context()
+    return {name: context.get_parameter_source(name) for name in context.params}
+
+
+def _say(text: str, warning: bool = False) -> None:
+    click.echo(text, err=warning)
+
+
+@_command(
+    "compare",
+    "skinseg compare before/ after/",
+    "skinseg compare scores/ scores/ --models pretrained,threshold --out compared/",
+)
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for compare.md, .html and tables."
+)
+@click.option("--models", metavar="A[,B]", help="Labels of the models, where an experiment has several.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the intervals.")
+@click.option(
+    "--resamples", "n_resamples", type=click.IntRange(1), default=2000, show_default=True, help="Of intervals."
+)
+def compare(first: Path, second: Path, out: Path | None, models: str | None, seed: int, n_resamples: int) -> None:
+    """Compare two folders of `skinseg evaluate`, image by image: FIRST minus SECOND."""
+    from .evaluation import compare_experiments
+
+    labels = _split(models) or []
+    if len(labels) > 2:
+        raise click.BadParameter(f"{models!r} names more than two models", param_hint="--models")
+    one, other = (labels[0], labels[-1]) if labels else (None, None)
+    compared = compare_experiments(
+        first, second, out, first_model=one, second_model=other, seed=seed, n_resamples=n_resamples
+    )
+    click.echo(str(compared))
+    click.echo(NOTICE, err=True)
 
 
 @_command("demo", "skinseg demo", "skinseg demo --out /tmp/demo --samples 200")

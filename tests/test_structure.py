@@ -12,18 +12,19 @@ import skinseg
 ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
-    {"exceptions", "_version", "_files", "_docs", "resampling", "rule"},
+    {"exceptions", "_names", "_version", "_files", "_docs", "resampling", "rule"},
     {"masks"},
     {"geometry", "reading"},
     {"_record"},
     {"images"},
     {"field", "artifacts", "synthesis", "_mapping"},
-    {"base", "hashing"},
+    {"base", "hashing", "skin"},
     {"metrics", "_batches", "clinical", "networks", "outlining"},
     {"segmentation", "preprocessing", "features", "classification", "datasets"},
     {"pipeline"},
     {"pretrained"},
-    {"persistence", "evaluation", "bulk", "inspection"},
+    {"persistence", "bulk", "inspection"},
+    {"evaluation"},
     {"training"},
     {"demo"},
     {"cli"},

@@ -1,0 +1,126 @@
+"""What `skinseg evaluate` does, besides reading its options."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import datasets
+from ._experiment import run_experiment
+from ._folder import Experiment
+from ._rerun import rerun_experiment
+
+__all__ = ["evaluate_command"]
+
+_LISTED = 20
+_OF_RERUN = {"out", "rerun", "jobs", "quiet", "table", "models"}
+
+
+def evaluate_command(
+    table: Path | None,
+    out: Path,
+    models: Sequence[str],
+    rerun: Path | None,
+    *,
+    jobs: int | None,
+    quiet: bool,
+    layout: str | None,
+    no_duplicates: bool,
+    given: set[str],
+    echo: Callable[..., None],
+    **options: Any,
+) -> bool:
+    """Run or rerun an experiment and say what came of it.
+
+    Parameters
+    ----------
+    table : Path or None
+        Table of the images, or folder of a published data set.
+    out : Path
+        The folder to write.
+    models : sequence of str
+        Names and files.
+    rerun : Path or None
+        The experiment to run again.
+    jobs, quiet : int or None, bool
+        Workers, and whether there is no progress bar.
+    layout : str or None
+        Name of the published data set.
+    no_duplicates : bool
+        Whether not to look for duplicates.
+    given : set of str
+        Options that were given.
+    echo : callable
+        Takes a line, and whether it is a warning.
+    **options : dict
+        Of `run_experiment`.
+
+    Returns
+    -------
+    bool
+        Whether images failed, or a rerun gave other numbers.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        experiment = _run(
+            table, out, models, rerun, layout, given, {**options, "check_duplicates": not no_duplicates},
+            {"n_jobs": jobs, "verbose": int(not quiet)},
+        )  # fmt: skip
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        echo(f"warning: {text}", True)
+    return _tell(experiment, out, echo)
+
+
+def _run(
+    table: Path | None, out: Path, models: Sequence[str], rerun: Path | None, layout: str | None, given: set[str],
+    options: dict[str, Any], execution: dict[str, Any],
+) -> Experiment:  # fmt: skip
+    if rerun is not None:
+        other = sorted(f"--{name.replace('_', '-')}" for name in given - _OF_RERUN)
+        if other or models:
+            raise ValueError(
+                f"--rerun takes all settings from {rerun}; leave out {', '.join(other or ['--model'])}, or start a new "
+                "experiment"
+            )
+        return rerun_experiment(rerun, out, data=table, **execution)
+    if table is None:
+        raise ValueError("give a TABLE of images, or an experiment to run again (--rerun)")
+    if not models:
+        raise ValueError("give at least one --model")
+    data: Any = table
+    if layout is not None:
+        loaders = {name.removeprefix("load_"): name for name in datasets.__all__ if name.startswith("load_")}
+        loaders.pop("lesion_table", None)
+        if layout not in loaders:
+            raise ValueError(f"there is no layout {layout!r}, but {', '.join(sorted(loaders))}")
+        data = getattr(datasets, loaders[layout])(table)
+    return run_experiment(list(models), data, out, **options, **execution)
+
+
+def _tell(experiment: Experiment, out: Path, echo: Callable[..., None]) -> bool:
+    results, level = experiment.config["results"], 100 * experiment.config["settings"]["confidence"]
+    count = f"{results['n_images']} images of {results['n_groups']} groups"
+    echo(f"{count}, with {level:g} % intervals by bootstrap over groups:")
+    for label in experiment.models:
+        echo(f"{label}:")
+        for name, values in results["headline"][label].items():
+            if values[0] is not None:
+                ends = "" if values[1] is None else f" [{values[1]:.3f}, {values[2]:.3f}]"
+                echo(f"  {name}: {values[0]:.3f}{ends}")
+    for text in experiment.config["checks"]:
+        if text.startswith("LEAK"):
+            echo(text, True)
+    failed = experiment.scores[experiment.scores["error"] != ""]
+    if len(failed):
+        echo(f"failed: {failed['name'].nunique()} images", True)
+        for _, row in failed.head(_LISTED).iterrows():
+            echo(f"  {row['name']} ({row['model']}): {row['error']}", True)
+    pages = " and ".join(name for name in ("report.html", "report.md") if (experiment.folder / name).is_file())
+    echo(f"written to {out}: {pages}, scores, images, experiment.json")
+    if not (experiment.folder / "report.html").is_file():
+        echo("report.html needs jinja2 and matplotlib: pip install 'scikit-skinseg[report]'", True)
+    if experiment.rerun is not None:
+        echo(str(experiment.rerun))
+    return bool(len(failed)) or (experiment.rerun is not None and not experiment.rerun.same)
