@@ -337,7 +337,7 @@ def predict(
     "skinseg evaluate lesions.csv --model pretrained --model threshold --mask-column mask --out scores/",
     "skinseg evaluate lesions.csv --model melanoma --target-column melanoma --metadata-columns age,sex --out scores/",
     "skinseg evaluate lesions.csv --model my.skops --target-column dx --pos-label mel --folds 5 --out folds/",
-    "skinseg evaluate ISIC2017/ --layout isic2017 --model pretrained --out scores/",
+    "skinseg evaluate ISIC2017/ --layout isic2017 --subset test --model pretrained --out scores/",
     "skinseg evaluate --rerun scores/experiment.json --out again/",
 )
 @click.argument("table", required=False, type=click.Path(path_type=Path))
@@ -350,6 +350,7 @@ def predict(
     "--task", type=click.Choice(["segmentation", "classification"]), help="What the model is for, by default."
 )
 @click.option("--layout", metavar="NAME", help="TABLE is the folder of a published data set, such as isic2017.")
+@click.option("--subset", help="Of the layout: training, validation, test or all.")
 @click.option("--image-column", default="image", show_default=True, help="Column of the image files.")
 @click.option("--mask-column", help="Column of the expert masks.")
 @click.option("--target-column", help="Column of the classes.")

@@ -4,6 +4,7 @@ import cv2
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from layouts import write_isic2017
 
 import skinseg
 from skinseg.cli import main
@@ -87,6 +88,25 @@ def test_a_trained_model_in_folds(lesion_files, tmp_path):
     table = pd.read_parquet(tmp_path / "out" / "scores.parquet")
     assert table["target"].sum() == 8
     assert load_experiment(tmp_path / "out").config["models"]["mine"]["file"] == "../mine.skops"
+
+
+def test_folder_of_a_published_data_set(tmp_path):
+    write_isic2017(tmp_path / "isic", n=4, n_validation=3)
+    args = ("evaluate", tmp_path / "isic", "--layout", "isic2017", *QUICK)
+    run(*args, "--model", "threshold", "--subset", "validation", "--out", tmp_path / "a")
+    done = load_experiment(tmp_path / "a")
+    assert len(done.images) == 3
+    assert done.config["data"]["kept"]
+    assert str(tmp_path) not in (tmp_path / "a" / "data.csv").read_text()
+    run("evaluate", "--rerun", tmp_path / "a", "--out", tmp_path / "b", "-q")
+    assert load_experiment(tmp_path / "b").config["results"] == done.config["results"]
+    (tmp_path / "isic" / "ISIC-2017_Training_Data" / "ISIC_0000002.jpg").unlink()
+    pipe = skinseg.make_lesion_pipeline(skinseg.ThresholdSegmenter())
+    model = skinseg.save(pipe, tmp_path / "m.skops")
+    text = run(*args, "--model", model, "--subset", "all", "--split-column", "subset", "--train", "training",
+               "--test", "test", "--out", tmp_path / "c")  # fmt: skip
+    assert "m:\n  roc_auc: " in text
+    assert "files of the data set are missing" in (tmp_path / "c" / "report.md").read_text()
 
 
 def test_images_that_fail_have_exit_code_1(broken_files, lesions, tmp_path):

@@ -69,6 +69,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "README.md",
         "docs/classification.md",
         "docs/datasets.md",
+        "docs/evaluation.md",
         "docs/explanations.md",
         "docs/features.md",
         "docs/metadata_routing.md",

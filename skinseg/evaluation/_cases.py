@@ -17,7 +17,8 @@ __all__ = ["draw_case", "worst_cases"]
 
 _SIDE = 240  # of the pictures, in pixels
 _SHOWN = 6  # of each kind and model
-_EXPERT, _MODEL = (86, 180, 233), (240, 228, 66)  # sky blue and yellow, told apart in all kinds of color vision
+# sky blue, yellow and white are told apart in all kinds of color vision
+_EXPERT, _MODEL, _OTHER = (86, 180, 233), (240, 228, 66), (255, 255, 255)
 _QUALITY = 75
 
 
@@ -79,7 +80,8 @@ def draw_case(image: Any, mask: Any, outlines: dict[str, np.ndarray], side: int 
     mask : Path, ndarray or None
         The expert's mask.
     outlines : dict
-        ``"model"`` -> mask of the model, of any size.
+        ``"model"`` (and ``"other"``, where two are compared) -> mask, of any
+        size.
     side : int, default=240
         Longer side of the picture.
 
@@ -98,7 +100,7 @@ def draw_case(image: Any, mask: Any, outlines: dict[str, np.ndarray], side: int 
     if expert is not None:
         _trace(picture, resize_mask(expert, shape), _EXPERT, dashed=True)
     for name, found in outlines.items():
-        _trace(picture, resize_mask(found, shape), _EXPERT if name == "other" else _MODEL, dashed=False)
+        _trace(picture, resize_mask(found, shape), _OTHER if name == "other" else _MODEL, dashed=False)
     return bytes(cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from .. import datasets
 from ._experiment import run_experiment
 from ._folder import Experiment
+from ._models import resolve_models, task_of
 from ._rerun import rerun_experiment
 
 __all__ = ["evaluate_command"]
@@ -27,6 +29,7 @@ def evaluate_command(
     jobs: int | None,
     quiet: bool,
     layout: str | None,
+    subset: str | None,
     no_duplicates: bool,
     given: set[str],
     echo: Callable[..., None],
@@ -48,6 +51,8 @@ def evaluate_command(
         Workers, and whether there is no progress bar.
     layout : str or None
         Name of the published data set.
+    subset : str or None
+        Which part of it.
     no_duplicates : bool
         Whether not to look for duplicates.
     given : set of str
@@ -63,40 +68,41 @@ def evaluate_command(
         Whether images failed, or a rerun gave other numbers.
     """
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        experiment = _run(
-            table, out, models, rerun, layout, given, {**options, "check_duplicates": not no_duplicates},
-            {"n_jobs": jobs, "verbose": int(not quiet)},
-        )  # fmt: skip
-    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        warnings.simplefilter("always", UserWarning)
+        if rerun is not None:
+            other = sorted(f"--{name.replace('_', '-')}" for name in given - _OF_RERUN)
+            if other or models:
+                raise ValueError(
+                    f"--rerun takes all settings from {rerun}; leave out {', '.join(other or ['--model'])}, or start a "
+                    "new experiment"
+                )
+            experiment = rerun_experiment(rerun, out, data=table, n_jobs=jobs, verbose=int(not quiet))
+        else:
+            if table is None:
+                raise ValueError("give a TABLE of images, or an experiment to run again (--rerun)")
+            if not models:
+                raise ValueError("give at least one --model")
+            chosen = resolve_models(list(models))
+            data = table if layout is None else _load(layout, table, task_of(chosen, options["task"]), subset)
+            options["check_duplicates"] = not no_duplicates
+            experiment = run_experiment(chosen, data, out, **options, n_jobs=jobs, verbose=int(not quiet))
+    for text in dict.fromkeys(str(one.message) for one in caught if issubclass(one.category, UserWarning)):
         echo(f"warning: {text}", True)
     return _tell(experiment, out, echo)
 
 
-def _run(
-    table: Path | None, out: Path, models: Sequence[str], rerun: Path | None, layout: str | None, given: set[str],
-    options: dict[str, Any], execution: dict[str, Any],
-) -> Experiment:  # fmt: skip
-    if rerun is not None:
-        other = sorted(f"--{name.replace('_', '-')}" for name in given - _OF_RERUN)
-        if other or models:
-            raise ValueError(
-                f"--rerun takes all settings from {rerun}; leave out {', '.join(other or ['--model'])}, or start a new "
-                "experiment"
-            )
-        return rerun_experiment(rerun, out, data=table, **execution)
-    if table is None:
-        raise ValueError("give a TABLE of images, or an experiment to run again (--rerun)")
-    if not models:
-        raise ValueError("give at least one --model")
-    data: Any = table
-    if layout is not None:
-        loaders = {name.removeprefix("load_"): name for name in datasets.__all__ if name.startswith("load_")}
-        loaders.pop("lesion_table", None)
-        if layout not in loaders:
-            raise ValueError(f"there is no layout {layout!r}, but {', '.join(sorted(loaders))}")
-        data = getattr(datasets, loaders[layout])(table)
-    return run_experiment(list(models), data, out, **options, **execution)
+def _load(layout: str, folder: Path, task: str, subset: str | None) -> Any:
+    """Load a published data set, for a task where it has several."""
+    loaders = {name.removeprefix("load_"): name for name in datasets.__all__ if name.startswith("load_")}
+    loaders.pop("lesion_table", None)
+    if layout not in loaders:
+        raise ValueError(f"there is no layout {layout!r}, but {', '.join(sorted(loaders))}")
+    load = getattr(datasets, loaders[layout])
+    taken = signature(load).parameters
+    if subset is not None and "subset" not in taken:
+        raise ValueError(f"the layout {layout!r} has no subsets; leave out --subset")
+    given = {"task": task} | ({} if subset is None else {"subset": subset})
+    return load(folder, **{name: value for name, value in given.items() if name in taken})
 
 
 def _tell(experiment: Experiment, out: Path, echo: Callable[..., None]) -> bool:

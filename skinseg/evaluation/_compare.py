@@ -72,7 +72,7 @@ class Comparison:
             )
         for count, text in self._left_out():
             lines.append(f"  {count} images left out: {text}")
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        return "\n".join(lines)
 
     @property
     def names(self) -> tuple[str, str]:
@@ -163,7 +163,7 @@ class Comparison:
             return [Text("All images are scored alike.")]
         what = "Jaccard index" if self.first[0].task == "segmentation" else "probability of the positive class"
         rows = [
-            [row["name"], _number(row["first"]), _number(row["second"]), f"{row['difference']:+.3f}"]
+            [row["name"], _number(row["first"]), _number(row["second"]), f"{row['difference']:+.3f}".replace("-", "−")]
             for _, row in shown.iterrows()
         ]
         blocks: list[Any] = [Table(["", first, second, "difference"], rows, f"Of each image its {what}.")]
@@ -178,7 +178,7 @@ class Comparison:
         ]
         title = "The same images"
         if any(outlines for *_, outlines in items):
-            title += f" (dashed blue: expert; yellow: {first}; solid blue: {second})"
+            title += f" (dashed blue: expert; yellow: {first}; white: {second})"
         blocks.append(Gallery(title, items))
         return blocks
 
@@ -301,7 +301,7 @@ def compare_experiments(
     options = {"n_resamples": n_resamples, "confidence": confidence, "seed": seed}
     statistics = statistics_of(tasks[0], sensitivity=pair[0].config["settings"]["sensitivity"], classes=classes[0][0])
     scores = _score_table(one, other, statistics, options)
-    notes = [f"{len(kept)} images are compared."]
+    notes = list(dict.fromkeys(note for experiment in pair for note in experiment.config["notes"]))
     if pair[0].config["versions"]["skinseg"] != pair[1].config["versions"]["skinseg"]:
         notes.append("The two were run by different versions of skinseg.")
     fewer = {**options, "n_resamples": min(n_resamples, _SUBGROUP_RESAMPLES)}

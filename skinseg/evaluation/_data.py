@@ -217,6 +217,10 @@ def load_data(
     if repeats:
         warnings.warn(repeats, UngroupedWarning, stacklevel=3)
         notes.append(f"Warning: {repeats}.")
+    absent = getattr(data, "missing", None)
+    if absent is not None and len(absent):
+        listed = ", ".join(map(str, absent["item"].unique()[:10]))
+        notes.append(f"{len(absent)} files of the data set are missing or cannot be used (of {listed}).")
     masks = loaded.masks if loaded.masks is not None else [None] * len(names)
     return ExperimentData(
         names, list(loaded.images), list(masks), loaded.target, np.asarray(loaded.groups), loaded.frame,
@@ -262,10 +266,11 @@ def _from_bunch(
         masks = [None if pd.isna(name) else Path(str(name)).absolute() for name in frame[mask_column]]
     if target_column is not None:
         target = frame[target_column].to_numpy()
-    grouped = groups is not None or group_column is not None
+    numbers = np.arange(len(images))  # which a loader gives where no groups are known
+    grouped = group_column is not None or (groups is not None and not np.array_equal(np.asarray(groups), numbers))
     if group_column is not None:
         groups = _fill_groups(frame[group_column])
-    groups = np.arange(len(images)) if groups is None else np.asarray(groups)
+    groups = np.asarray(groups) if grouped else numbers
     keep = np.ones(len(images), bool)
     for column, value in (where or {}).items():
         keep &= _equals(frame[column], value).to_numpy(bool)
@@ -276,7 +281,7 @@ def _from_bunch(
         images=[images[i] for i in index],
         masks=None if masks is None else [_path_or_array(masks[i]) for i in index],
         target=None if target is None else np.asarray(target)[index],
-        groups=groups[index],
+        groups=groups[index] if grouped else np.arange(len(index)),
         frame=frame.iloc[index].reset_index(drop=True),
         DESCR=(getattr(data, "DESCR", None) or f"{len(index)} images").split("\n")[0],
     ), grouped

@@ -451,7 +451,7 @@ def _data_source(plan: _Plan, data: Any, images: pd.DataFrame, folder: Path, out
     if isinstance(data, (str, os.PathLike)):
         source |= {"table": _relative(Path(data), out), "table_sha256": sha256_of(Path(data))}
     elif all(isinstance(image, Path) for image in plan.data.images):
-        frame = plan.data.frame.loc[:, [not _holds_arrays(values) for _, values in plan.data.frame.items()]].copy()
+        frame = plan.data.frame.loc[:, [not _holds_pictures(values) for _, values in plan.data.frame.items()]].copy()
         frame[KEPT_COLUMNS["image"]] = [_relative(image, out) for image in plan.data.images]
         if all(mask is None or isinstance(mask, Path) for mask in plan.data.masks):
             frame[KEPT_COLUMNS["mask"]] = [_relative(mask, out) or None for mask in plan.data.masks]
@@ -466,8 +466,8 @@ def _data_source(plan: _Plan, data: Any, images: pd.DataFrame, folder: Path, out
     return source
 
 
-def _holds_arrays(values: pd.Series) -> bool:
-    return values.map(lambda item: isinstance(item, np.ndarray)).any()
+def _holds_pictures(values: pd.Series) -> bool:
+    return bool(values.map(lambda item: isinstance(item, (np.ndarray, Path))).any())
 
 
 def _versions() -> dict[str, str]:

@@ -83,7 +83,7 @@ def cell_of(value: Any) -> tuple[str, str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (Interval, Difference, float)) or str(value).removeprefix("< ").replace(".", "").isdigit()
+    return isinstance(value, (Interval, Difference, float)) or str(value).lstrip("+−< ").replace(".", "").isdigit()
 
 
 # ---------------------------------------------------------------------- Markdown
@@ -160,7 +160,7 @@ def _bar(row: list[Any], table: Table, scale: tuple[float, float]) -> str:
 
     def at(value: float) -> float:
         share = (value - scale[0]) / (scale[1] - scale[0])
-        return float(4 + (_BAR_WIDTH - 8) * np.clip(share, -0.02, 1.02))  # of few images it may go beyond
+        return float(4 + (_BAR_WIDTH - 8) * np.clip(share, 0, 1))  # of few images it may go beyond
 
     shapes = [
         f'<line x1="{at(s):.1f}" y1="0" x2="{at(s):.1f}" y2="{height}" stroke="#e1e5ea"/>'

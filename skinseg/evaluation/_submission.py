@@ -163,8 +163,8 @@ def read_isic_masks(
     Raises
     ------
     ValueError
-        If masks are missing, cannot be read, hold other values than 0 and 255
-        (or 0 and 1), or have another size; all of them are named.
+        If masks are missing, cannot be read, are no masks (lesion is where the
+        gray value is above 127), or have another size; they are named.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -235,8 +235,7 @@ def write_isic_classification(
     >>> from skinseg.evaluation import read_isic_classification, write_isic_classification
     >>> folder = tempfile.TemporaryDirectory()
     >>> path = os.path.join(folder.name, "submission.csv")
-    >>> _ = write_isic_classification(["ISIC_0000001"], [[0.7, 0.1]], path, edition=2017)
-    >>> print(open(path).read())
+    >>> print(write_isic_classification(["ISIC_0000001"], [[0.7, 0.1]], path, edition=2017).read_text())
     image_id,melanoma,seborrheic_keratosis
     ISIC_0000001,0.7,0.1
     >>> read_isic_classification(path, edition=2017).loc["ISIC_0000001", "melanoma"].item()

@@ -46,7 +46,7 @@ def test_two_models_of_one_experiment(folders, tmp_path):
     assert names == {"compare.md", "compare.html", "compare_scores.csv", "compare_images.csv", "compare_subgroups.csv"}
     html = (tmp_path / "out" / "compare.html").read_text()
     assert html.count("data:image/jpeg") == 12
-    assert "solid blue: saliency" in html  # the masks were kept
+    assert "white: saliency" in html  # the masks were kept
     text = (tmp_path / "out" / "compare.md").read_text()
     assert f"| {found.images['name'][0]} |" in text
     assert "li minus saliency, on 16 images" in str(found)
