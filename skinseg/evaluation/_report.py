@@ -217,6 +217,7 @@ def _html_table(table: Table, markup: Any) -> dict[str, Any]:
         "rows": rows,
         "note": table.note,
         "scale": None if scale is None else [f"{scale[0]:.1f}", f"{scale[1]:.1f}"],
+        "drawn": table.columns[table.bars[0]] if scale and len(table.bars) == 1 else "",
         "key": [(label, markup(mark)) for label, mark in _key(table)] if scale else [],
     }
 

@@ -20,7 +20,7 @@ __all__ = ["Statistic", "compare_statistics", "interval_table", "statistics_of"]
 
 Weighted = Callable[[np.ndarray], np.ndarray]
 _CELLS = 1_000_000  # of an array of weights
-FEWEST = 5  # groups below which a resample of them says nothing, and no interval is given
+FEWEST = 5  # groups, or positives and negatives, below which resamples say nothing and no interval is given
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Statistic:
         Of the value.
     main : bool
         Whether it is told of subgroups and pairs as well.
+    needs : tuple of int
+        Classes (0 and 1) of which an interval needs some.
     """
 
     name: str
@@ -49,6 +51,12 @@ class Statistic:
     better: str = "higher"
     unit: str = ""
     main: bool = True
+    needs: tuple[int, ...] = ()
+
+    def has_enough(self, rows: pd.DataFrame) -> bool:
+        """Tell whether resamples of some rows say anything."""
+        counts = rows["target"].value_counts() if self.needs else {}
+        return rows["group"].nunique() >= FEWEST and all(counts.get(one, 0) >= FEWEST for one in self.needs)
 
 
 # ---------------------------------------------------------------------- functions of weights
@@ -227,8 +235,8 @@ def statistics_of(task: str, *, sensitivity: float = 0.9, classes: Sequence[str]
 
     percent = f"{100 * sensitivity:g} %"
     return [
-        Statistic("roc_auc", "ROC AUC", _binary(auc_of)),
-        Statistic("average_precision", "Average precision", _binary(average_precision_of)),
+        Statistic("roc_auc", "ROC AUC", _binary(auc_of), needs=(0, 1)),
+        Statistic("average_precision", "Average precision", _binary(average_precision_of), needs=(0, 1)),
         Statistic(
             "partial_auc", "ROC AUC above a sensitivity of 80 % (0 to 0.2)",
             least(partial_auc_score, min_sensitivity=0.8), main=False,
@@ -242,8 +250,8 @@ def statistics_of(task: str, *, sensitivity: float = 0.9, classes: Sequence[str]
             _binary(lambda truth, values: mean_of((np.asarray(values, float) - truth) ** 2)), "lower",
         ),
         Statistic("ece", "Expected calibration error", least(expected_calibration_error), "lower", main=False),
-        Statistic("sensitivity", "Sensitivity of the decision", _decided("sensitivity")),
-        Statistic("specificity", "Specificity of the decision", _decided("specificity")),
+        Statistic("sensitivity", "Sensitivity of the decision", _decided("sensitivity"), needs=(1,)),
+        Statistic("specificity", "Specificity of the decision", _decided("specificity"), needs=(0,)),
         Statistic("ppv", "Positive predictive value", _decided("ppv"), main=False),
         Statistic("npv", "Negative predictive value", _decided("npv"), main=False),
     ]  # fmt: skip
@@ -302,22 +310,24 @@ def interval_table(
     Returns
     -------
     dict of str to Interval
-        By name; NaN where a score is not defined.
+        By name; NaN where a score is not defined. The ends are NaN where there
+        are too few images, or all resamples give the same.
     """
     nothing = Interval(float("nan"), float("nan"), float("nan"))
     if rows.empty:
         return {statistic.name: nothing for statistic in statistics}
     makers = {statistic.name: statistic.make(rows) for statistic in statistics}
     whole = {name: float(make(np.ones((1, len(rows))))[0]) for name, make in makers.items()}
-    defined = {name: make for name, make in makers.items() if np.isfinite(whole[name])}
-    many = rows["group"].nunique() >= FEWEST
-    drawn = _values(defined if many else {}, rows["group"].to_numpy(), len(rows), n_resamples, seed)
-    return {
-        name: Interval(whole[name], *_ends(drawn.get(name, ()), n_resamples, confidence))
-        if name in defined
-        else nothing
-        for name in makers
-    }
+    enough = [statistic.name for statistic in statistics if statistic.has_enough(rows)]
+    defined = {name: makers[name] for name in enough if np.isfinite(whole[name])}
+    drawn = _values(defined, rows["group"].to_numpy(), len(rows), n_resamples, seed)
+    found = {}
+    for name, value in whole.items():
+        low, high = _ends(drawn.get(name, ()), n_resamples, confidence)
+        if low == high:  # nothing was missed, say: resamples cannot tell that something might be
+            low = high = float("nan")
+        found[name] = Interval(value, low, high)
+    return found
 
 
 def compare_statistics(
@@ -359,16 +369,13 @@ def compare_statistics(
 
     makers = {statistic.name: difference(statistic) for statistic in statistics}
     whole = {name: float(make(np.ones((1, len(first))))[0]) for name, make in makers.items()}
-    defined = {name: make for name, make in makers.items() if np.isfinite(whole[name])}
-    many = first["group"].nunique() >= FEWEST
-    drawn = _values(defined if many else {}, first["group"].to_numpy(), len(first), n_resamples, seed)
+    enough = [statistic.name for statistic in statistics if statistic.has_enough(first)]
+    defined = {name: makers[name] for name in enough if np.isfinite(whole[name])}
+    drawn = _values(defined, first["group"].to_numpy(), len(first), n_resamples, seed)
     found = {}
-    for name in makers:
-        if name not in defined:
-            found[name] = none
-            continue
+    for name, value in whole.items():
         values = drawn.get(name, [])
         low, high = _ends(values, n_resamples, confidence)
         p_value = float("nan") if np.isnan(low) else two_sided_p(np.asarray(values))
-        found[name] = Difference(whole[name], low, high, p_value)
+        found[name] = Difference(value, low, high, p_value)
     return found

@@ -188,17 +188,19 @@ def _subgroups(report: ReportData) -> Section:
     first = report.statistics[0]
     others = [s for s in report.statistics if s.name in ("sensitivity", "specificity")] if report.is_binary else []
     blocks: list[Any] = []
+    alone = len(report.labels) == 1
     for title, values in groups.items():
-        blocks.append(_subgroup_table(report, title, values, [first], bars=True))
-        if others:
+        blocks.append(_subgroup_table(report, title, values, [first, *others] if alone else [first], bars=True))
+        if others and not alone:
             blocks.append(_subgroup_table(report, f"{title}: the decision", values, others, bars=False))
     if blocks:
         share_scale(blocks)
+        count = report.options(_SUBGROUP_RESAMPLES)["n_resamples"]
         start = Text(
-            f"{first.title} with intervals as above ({report.options(_SUBGROUP_RESAMPLES)['n_resamples']} resamples), "
-            f"none for fewer than {FEWEST} groups. Rows in gray (†) stand on fewer than {FEW} images. There are many "
-            "subgroups, so that some differ by chance; hair, stickers and ink, and skin tone are found by programs and "
-            "are approximate. The typology angle is no Fitzpatrick type, and the light of dermoscopic images is not "
+            f"{first.title} with intervals as above ({count} resamples), none for fewer than {FEWEST} groups, positives "
+            f"or negatives, or where all resamples agree. Rows in gray (†) stand on fewer than {FEW} images. There are "
+            "many subgroups, so that some differ by chance; hair, stickers and ink, and skin tone are found by programs "
+            "and are approximate. The typology angle is no Fitzpatrick type, and the light of dermoscopic images is not "
             "calibrated."
         )
         blocks.insert(0, start)
@@ -210,8 +212,12 @@ def _subgroup_table(
 ) -> Table:
     found = {label: report.rows(label) for label in report.labels}
     columns = [title, "images", *(["positive"] if report.is_binary else [])]
-    several = len(statistics) > 1
-    columns += [f"{label}: {s.title}" if several else label for label in report.labels for s in statistics]
+    short = [statistic.title.removesuffix(" of the decision") for statistic in statistics]
+    if len(report.labels) == 1:
+        columns += short
+    else:
+        several = len(statistics) > 1
+        columns += [f"{label}: {name}" if several else label for label in report.labels for name in short]
     rows: list[list[Any]] = []
     faint = set()
     for level in [name for name in values.cat.categories if (values == name).any()]:
@@ -228,7 +234,8 @@ def _subgroup_table(
             faint.add(len(rows))
         rows.append(cells)
     start = len(columns) - len(report.labels) * len(statistics)
-    return Table(columns, rows, bars=list(range(start, len(columns))) if bars else [], faint=faint)
+    drawn = [start] if len(report.labels) == 1 else list(range(start, len(columns)))
+    return Table(columns, rows, bars=drawn if bars else [], faint=faint)
 
 
 def _failures(report: ReportData) -> Section:

@@ -169,3 +169,14 @@ def test_reliability_in_bins_of_equal_mass():
     assert table["images"].tolist() == [3, 3]
     np.testing.assert_allclose(table["predicted"], [0.1, 0.8])
     np.testing.assert_allclose(table["observed"], [1 / 3, 2 / 3])
+
+
+def test_intervals_that_would_say_too_much_are_left_out(rows):
+    table = rows[0].assign(decision=1)
+    found = interval_table(table, statistics_of("classification"), n_resamples=50, confidence=0.95, seed=0)
+    assert found["sensitivity"].value == 1
+    assert np.isnan(found["sensitivity"].low)  # of all resamples as well
+    few = pd.concat([table[table["target"] == 0], table[table["target"] == 1].head(4)])
+    found = interval_table(few, statistics_of("classification"), n_resamples=50, confidence=0.95, seed=0)
+    assert np.isnan(found["roc_auc"].low)
+    assert found["brier"].low < found["brier"].high
