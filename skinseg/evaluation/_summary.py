@@ -197,11 +197,11 @@ def _subgroups(report: ReportData) -> Section:
         share_scale(blocks)
         count = report.options(_SUBGROUP_RESAMPLES)["n_resamples"]
         start = Text(
-            f"{first.title} with intervals as above ({count} resamples), none for fewer than {FEWEST} groups, positives "
-            f"or negatives, or where all resamples agree. Rows in gray (†) stand on fewer than {FEW} images. There are "
-            "many subgroups, so that some differ by chance; hair, stickers and ink, and skin tone are found by programs "
-            "and are approximate. The typology angle is no Fitzpatrick type, and the light of dermoscopic images is not "
-            "calibrated."
+            f"{first.title} with intervals as above ({count} resamples), none for fewer than {FEWEST} groups, "
+            f"positives or negatives, or where all resamples agree. Rows in gray (†) stand on fewer than {FEW} images. "
+            "There are many subgroups, so that some differ by chance; hair, stickers and ink, and skin tone are found by "
+            "programs and are approximate. The typology angle is no Fitzpatrick type, and the light of dermoscopic "
+            "images is not calibrated."
         )
         blocks.insert(0, start)
     return Section("Subgroups", blocks)
