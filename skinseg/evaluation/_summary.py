@@ -199,8 +199,8 @@ def _subgroups(report: ReportData) -> Section:
         start = Text(
             f"{first.title} with intervals as above ({count} resamples), none for fewer than {FEWEST} groups, "
             f"positives or negatives, or where all resamples agree. Rows in gray (†) stand on fewer than {FEW} images. "
-            "There are many subgroups, so that some differ by chance; hair, stickers and ink, and skin tone are found by "
-            "programs and are approximate. The typology angle is no Fitzpatrick type, and the light of dermoscopic "
+            "There are many subgroups, so that some differ by chance; hair, stickers and ink, and skin tone are found "
+            "by programs and are approximate. The typology angle is no Fitzpatrick type, and the light of dermoscopic "
             "images is not calibrated."
         )
         blocks.insert(0, start)
