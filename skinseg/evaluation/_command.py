@@ -13,10 +13,12 @@ from ._experiment import run_experiment
 from ._folder import Experiment
 from ._models import resolve_models, task_of
 from ._rerun import rerun_experiment
+from ._statistics import usable
 
 __all__ = ["evaluate_command"]
 
 _LISTED = 20
+_OPTIONS = {"n_resamples": "resamples", "table_format": "format"}
 _OF_RERUN = {"out", "rerun", "jobs", "quiet", "table", "models"}
 
 
@@ -70,7 +72,7 @@ def evaluate_command(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         if rerun is not None:
-            other = sorted(f"--{name.replace('_', '-')}" for name in given - _OF_RERUN)
+            other = sorted(f"--{_OPTIONS.get(name, name).replace('_', '-')}" for name in given - _OF_RERUN)
             if other or models:
                 raise ValueError(
                     f"--rerun takes all settings from {rerun}; leave out {', '.join(other or ['--model'])}, or start a "
@@ -110,7 +112,9 @@ def _tell(experiment: Experiment, out: Path, echo: Callable[..., None]) -> bool:
     count = f"{results['n_images']} images of {results['n_groups']} groups"
     echo(f"{count}, with {level:g} % intervals by bootstrap over groups:")
     for label in experiment.models:
-        echo(f"{label}:")
+        part = experiment.scores[experiment.scores["model"] == label]
+        scored = len(usable(part, experiment.task))
+        echo(f"{label}:" if scored == len(part) else f"{label} ({scored} of {len(part)} images have scores):")
         for name, values in results["headline"][label].items():
             if values[0] is not None:
                 ends = "" if values[1] is None else f" [{values[1]:.3f}, {values[2]:.3f}]"

@@ -47,7 +47,8 @@ class Comparison:
     only_first, only_second : list of str
         Images that only one of them has scored.
     changed : list of str
-        Images whose file, or expert mask, is not the same in both: left out.
+        Images whose file, expert mask or class is not the same in both: left
+        out.
     notes : list of str
         What is to be said of them.
     """
@@ -65,11 +66,14 @@ class Comparison:
     def __str__(self) -> str:
         lines = [f"{self.names[0]} minus {self.names[1]}, on {len(self.images)} images:"]
         for _, row in self.scores.iterrows():
-            p = "< 0.001" if row["p_value"] < 0.001 else f"= {row['p_value']:.3f}"
-            lines.append(
-                f"  {row['title']}: {row['first']:.3f} and {row['second']:.3f}, difference {row['difference']:+.3f} "
-                f"[{row['low']:+.3f}, {row['high']:+.3f}], p {p}"
-            )
+            if np.isnan(row["difference"]):
+                lines.append(f"  {row['title']}: not defined on these images")
+                continue
+            text = f"  {row['title']}: {row['first']:.3f} and {row['second']:.3f}, difference {row['difference']:+.3f}"
+            if not np.isnan(row["low"]):
+                p = "< 0.001" if row["p_value"] < 0.001 else f"= {row['p_value']:.3f}"
+                text += f" [{row['low']:+.3f}, {row['high']:+.3f}], p {p}"
+            lines.append(text)
         for count, text in self._left_out():
             lines.append(f"  {count} images left out: {text}")
         return "\n".join(lines)
@@ -88,7 +92,7 @@ class Comparison:
         found = [
             (len(self.only_first), f"scored by {self.names[0]} only"),
             (len(self.only_second), f"scored by {self.names[1]} only"),
-            (len(self.changed), "their file or expert mask, or group or class, is not the same"),
+            (len(self.changed), "their file, expert mask or class is not the same"),
         ]
         return [(count, text) for count, text in found if count]
 
@@ -322,7 +326,7 @@ def _rows(experiment: Experiment, label: str) -> pd.DataFrame:
 
 
 def _not_the_same(pair: list[Experiment], tables: list[pd.DataFrame], names: list[str]) -> list[str]:
-    """Name the images of which the two do not have the same file, mask, class or group."""
+    """Name the images of which the two do not have the same file, mask or class."""
     images = [experiment.images.set_index("name").loc[names] for experiment in pair]
     columns = ["image_sha256", *(["mask_sha256"] if pair[0].task == "segmentation" else [])]
     differ = np.zeros(len(names), bool)

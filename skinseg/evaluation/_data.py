@@ -199,7 +199,7 @@ def load_data(
                 data, image_column=image_column, mask_column=mask_column, target_column=target_column,
                 group_column=group_column, where=where,
             )  # fmt: skip
-        base = Path(data).parent.absolute()
+        base = Path(os.path.abspath(Path(data).parent))
         names = _names_of(loaded.images, base)
         grouped, description = group_column is not None, loaded.DESCR
     else:
@@ -231,14 +231,16 @@ def load_data(
 def _names_of(images: list[Any], base: Path | None) -> list[str]:
     """Name images by their file without its ending; with the folder where that is not enough."""
     stems = [item.stem if isinstance(item, Path) else f"image_{index:05d}" for index, item in enumerate(images)]
-    counts = Counter(stem for stem, _ in {(stem, str(image)) for stem, image in zip(stems, images, strict=True)})
-    names = []
-    for stem, image in zip(stems, images, strict=True):
-        if counts[stem] > 1 and isinstance(image, Path):
-            inside = base is not None and image.is_relative_to(base)
-            stem = "-".join((image.relative_to(base) if inside and base else image).with_suffix("").parts).strip("/-")
-        names.append(stem)
-    return names
+    paths = {index: Path(os.path.normpath(item)) for index, item in enumerate(images) if isinstance(item, Path)}
+    counts = Counter(path.stem for path in set(paths.values()))
+    if all(count == 1 for count in counts.values()):
+        return stems
+    if base is None or not all(path.is_relative_to(base) for path in paths.values()):
+        base = Path(os.path.commonpath([path.parent for path in paths.values()]))  # no name of a machine or user
+    for index, path in paths.items():
+        if counts[stems[index]] > 1:
+            stems[index] = "-".join(path.relative_to(base).with_suffix("").parts)
+    return stems
 
 
 def _from_bunch(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import tempfile
 import time
@@ -23,6 +24,7 @@ import pandas as pd
 
 from .._files import write_file
 from .._version import __version__
+from ..bulk import clinical_columns
 from ..clinical import CLINICAL_COLUMNS
 from ..outlining import write_table
 from ._blocks import ReportData
@@ -188,11 +190,13 @@ def run_experiment(
     columns = {name: settings[name] for name in ("image_column", "mask_column", "target_column", "group_column")}
     content = load_data(data, **columns, where=where)
     plan = _plan(content, tested, settings)
-    outcome = plan.run(None, n_jobs, verbose) if not masks else None
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    try:  # before the work on images
+        folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    except OSError as error:
+        raise type(error)(f"{out} cannot be written ({error.strerror}); choose another folder") from None
     try:
-        if outcome is None:
-            outcome = plan.run(folder / "masks" if plan.task == "segmentation" else None, n_jobs, verbose)
+        keep = masks and plan.task == "segmentation"
+        outcome = plan.run(folder / "masks" if keep else None, n_jobs, verbose)
         experiment = _write(folder, out, plan, outcome, data, started, n_jobs)
         folder.chmod(0o777 & ~_umask())
         os.replace(folder, out)
@@ -281,7 +285,13 @@ def _plan(data: ExperimentData, models: list[ModelUnderTest], settings: dict[str
     )  # fmt: skip
     plan = _Plan(data, models, folds, settings, task, labels, positive, classes)
     for model in models:  # before any work on images
-        model.for_task(task, fitted=not plan.learns)
+        ready = model.for_task(task, fitted=not plan.learns)
+        used = [] if plan.learns or task == "segmentation" else clinical_columns(ready)
+        absent = [column for column in used if column not in (settings["metadata_columns"] or ())]
+        if absent:
+            raise ValueError(
+                f"the model {model.label!r} uses the clinical columns {used}; name them all (metadata_columns)"
+            )
     return plan
 
 
@@ -442,7 +452,7 @@ def _source_of(model: ModelUnderTest, out: Path) -> dict[str, Any]:
         source["file"] = _relative(Path(source["file"]), out)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source["parameters"] = " ".join(repr(model.estimator).split())
+        source["parameters"] = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(repr(model.estimator).split()))
     return source
 
 

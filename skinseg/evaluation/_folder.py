@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,12 @@ def load_experiment(folder: str | os.PathLike[str]) -> Experiment:
         raise FileNotFoundError(f"{folder} holds no experiment: there is no experiment.json in it")
     try:
         config = json.loads(path.read_bytes())
-        form = config["format"]
-        config["results"], config["settings"]["table_format"]
+        later = config["format"] > FORMAT
+        if not later:
+            _check_config(config)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: this is no experiment of skinseg, or it is damaged ({error})") from None
-    if form > FORMAT:
+    if later:
         raise ValueError(
             f"{path} was written by a later skinseg ({config.get('versions', {}).get('skinseg')}); update it"
         )
@@ -152,6 +154,29 @@ def load_experiment(folder: str | os.PathLike[str]) -> Experiment:
     return Experiment(folder.absolute(), config, tables["scores"], tables["images"])
 
 
+def _check_config(config: dict[str, Any]) -> None:
+    """Refuse what other functions would stumble over; the file may come from anywhere."""
+    for name in ("settings", "models", "data", "versions", "results"):
+        if not isinstance(config[name], dict):
+            raise TypeError(f"{name!r} is no object")
+    for label, source in config["models"].items():
+        if re.fullmatch(r"[\w.+-]+", label) is None or not isinstance(source, dict):
+            raise ValueError(f"{label!r} is no model")
+    if config["settings"]["table_format"] not in ("csv", "parquet"):
+        raise ValueError(f"table_format is {config['settings']['table_format']!r}")
+    for part, names in _NEEDED.items():
+        absent = [name for name in names if name not in (config[part] if part else config)]
+        if absent:
+            raise KeyError(*absent)
+
+
+_NEEDED = {
+    "": ("task", "classes", "positive", "folds", "notes", "checks"),
+    "settings": ("sensitivity", "target_column", "subgroup_columns", "confidence"),
+    "data": ("description", "table", "kept"),
+    "versions": ("skinseg",),
+    "results": ("n_images", "scores_sha256", "headline"),
+}
 _MAY_BE_EMPTY = ("note", "error", "image", "mask", "image_sha256", "mask_sha256")
 _TEXTS: Any = dict.fromkeys(("name", "model", "group", "fold", *_MAY_BE_EMPTY), str)
 
@@ -161,7 +186,8 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise FileNotFoundError(f"{path}: the file is missing from the experiment")
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
-    table = pd.read_csv(path, dtype=_TEXTS, **exact_floats(), low_memory=False)
+    empty: Any = {"keep_default_na": False, "na_values": [""]}  # an image or a group may be called NA
+    table = pd.read_csv(path, dtype=_TEXTS, **empty, **exact_floats(), low_memory=False)
     texts = [name for name in _MAY_BE_EMPTY if name in table]
     table[texts] = table[texts].fillna("")
     return table

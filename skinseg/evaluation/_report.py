@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -43,7 +44,7 @@ def write_report(report: ReportData, folder: Path) -> list[Path]:
     sections = make_sections(report)
     tasks = {"segmentation": "Outlines of lesions", "classification": "Classes of lesions"}
     title = f"{tasks[report.task]}: {', '.join(report.labels)}"
-    subtitle = f"{report.config['data']['description']}; {report.config['results']['n_images']} images scored."
+    subtitle = f"{report.config['data']['description']}; {report.config['results']['n_images']} images tested."
 
     def draw(position: int, outlines: dict[str, np.ndarray]) -> bytes | None:
         return draw_case(report.data.images[position], report.data.masks[position], outlines)
@@ -90,29 +91,35 @@ def _is_number(value: Any) -> bool:
 
 
 def _escape(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    """Keep names of files and values of tables from being read as HTML, links or pictures."""
+    text = re.sub(r"<(?=[A-Za-z/!?])", r"\\<", text)
+    return text.replace("](", "]\\(").replace("\n", " ")
+
+
+def _escape_cell(text: str) -> str:
+    return _escape(text).replace("|", "\\|")
 
 
 def _markdown_table(table: Table) -> str:
-    rows = [[_escape(" ".join(filter(None, cell_of(cell)))) for cell in row] for row in table.rows]
+    rows = [[_escape_cell(" ".join(filter(None, cell_of(cell)))) for cell in row] for row in table.rows]
     for index in table.faint:
         rows[index][0] += " †"
-    lines = ["| " + " | ".join(map(_escape, table.columns)) + " |", "|" + " --- |" * len(table.columns)]
+    lines = ["| " + " | ".join(map(_escape_cell, table.columns)) + " |", "|" + " --- |" * len(table.columns)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    parts = [f"**{table.title}**" if table.title else "", "\n".join(lines), table.note]
+    parts = [f"**{_escape(table.title)}**" if table.title else "", "\n".join(lines), table.note]
     return "\n\n".join(part for part in parts if part)
 
 
 def _markdown_block(block: Any) -> str:
     if isinstance(block, Text):
-        return block.text
+        return _escape(block.text)
     if isinstance(block, Bullets):
-        lines = "\n".join(f"- {item}" for item in block.items)
+        lines = "\n".join(f"- {_escape(item)}" for item in block.items)
         return f"{block.folded}:\n\n{lines}" if block.folded else lines
     if isinstance(block, Table):
         return _markdown_table(block)
     if isinstance(block, Gallery):
-        return f"**{block.title}**\n\n" + "\n".join(f"- {caption}" for _, caption, _ in block.items)
+        return f"**{_escape(block.title)}**\n\n" + "\n".join(f"- {_escape(caption)}" for _, caption, _ in block.items)
     return ""  # pictures are in the HTML
 
 
@@ -131,7 +138,7 @@ def render_markdown(title: str, subtitle: str, sections: Sequence[Section]) -> s
     str
         The page.
     """
-    parts = [f"# {title}", subtitle, f"**{NOTICE}**"]
+    parts = [f"# {_escape(title)}", _escape(subtitle), f"**{NOTICE}**"]
     for section in sections:
         parts.append(f"## {section.title}")
         parts += [text for block in section.blocks if (text := _markdown_block(block))]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from sklearn.utils import Bunch
 
+from ..datasets import load_lesion_table
+from ..exceptions import UngroupedWarning
 from ..persistence import load
 from ._experiment import KEPT_COLUMNS, run_experiment
 from ._folder import TOLERANCE, Experiment, RerunCheck, load_experiment
@@ -56,23 +61,23 @@ def rerun_experiment(
         If the data, or a model, cannot be found again.
     """
     before = load_experiment(source)
+    _check_settings(before.config["settings"], before.folder)
     changed: list[str] = []
     chosen = {label: _find_model(before, label, dict(models or {}), changed) for label in before.models}
     settings = dict(before.config["settings"])
-    where = before.config["data"]
+    where, kept = before.config["data"], False
     if data is None:
         if where["table"] is None:
             raise ValueError(f"the data of {before.folder} were arrays and are not kept in it; give them again (data)")
         data = before.folder / where["table"]
         if not data.is_file():
             raise FileNotFoundError(f"{data}: the table of the data is not there any more; give it (data)")
-        if where["kept"]:
-            frame = pd.read_csv(data, nrows=0)
-            there = {role: name if name in frame else None for role, name in KEPT_COLUMNS.items()}
-            settings |= {f"{role}_column": name for role, name in there.items()} | {"where": None}
+        kept = bool(where["kept"])
     is_table = isinstance(data, (str, os.PathLike)) and Path(data).is_file()
     if is_table and sha256_of(Path(data)) != where.get("table_sha256"):
         changed.append(f"the table {Path(data).name}")
+    if kept:
+        data = _open_kept(data, settings["mask_column"], where["description"])
     again = run_experiment(chosen, data, out, **settings, n_jobs=n_jobs, verbose=verbose)
     changed += _changed_files(before.images, again.images)
     for name, old in before.config["versions"].items():
@@ -81,6 +86,27 @@ def rerun_experiment(
             changed.append(f"{name} {old} is {new} now")
     again.rerun = compare_scores(before, again, changed)
     return again
+
+
+def _check_settings(settings: dict[str, Any], folder: Path) -> None:
+    known = signature(run_experiment).parameters.keys() - {"models", "data", "out", "n_jobs", "verbose"}
+    strange = sorted(settings.keys() - known)
+    if strange:
+        raise ValueError(f"{folder} has settings that this skinseg does not know: {', '.join(strange)}")
+
+
+def _open_kept(path: Path, mask_column: str | None, description: str) -> Bunch:
+    """Give the data of a loader as it gave them, from the table that was kept."""
+    header = pd.read_csv(path, nrows=0)
+    there: dict[str, Any] = {f"{role}_column": name for role, name in KEPT_COLUMNS.items() if name in header}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UngroupedWarning)  # told again by the experiment
+        data = load_lesion_table(path, **there)
+    data.frame = data.frame.drop(columns=list(there.values()))
+    if mask_column is not None:
+        data.frame[mask_column] = data.masks
+    data.DESCR = description
+    return data
 
 
 def _find_model(before: Experiment, label: str, given: dict[str, Any], changed: list[str]) -> Any:
@@ -98,7 +124,7 @@ def _find_model(before: Experiment, label: str, given: dict[str, Any], changed: 
     path = before.folder / name
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the model {label!r} is not there any more; give it (models)")
-    if sha256_of(path) != source["sha256"]:
+    if sha256_of(path) != source.get("sha256"):
         changed.append(f"the model {label} ({path.name})")
     return path if "file" in source else ModelUnderTest(label, load(path), {"object": None}, path)
 

@@ -114,8 +114,10 @@ def average_precision_of(y_true: Any, y_score: Any) -> Weighted:
         positive = np.add.reduceat(ordered * truth[order], starts, axis=1)
         everything = np.add.reduceat(ordered, starts, axis=1)
         found = np.cumsum(positive, axis=1)
-        precision = np.nan_to_num(_divide(found, np.cumsum(everything, axis=1)))
-        return _divide((precision * positive).sum(axis=1), found[:, -1])
+        seen = np.cumsum(everything, axis=1)
+        precision = np.nan_to_num(_divide(found, seen))
+        value = _divide((precision * positive).sum(axis=1), found[:, -1])
+        return np.where(seen[:, -1] > found[:, -1], value, np.nan)  # of positives alone it would be 1, whatever is said
 
     return give
 
@@ -239,11 +241,11 @@ def statistics_of(task: str, *, sensitivity: float = 0.9, classes: Sequence[str]
         Statistic("average_precision", "Average precision", _binary(average_precision_of), needs=(0, 1)),
         Statistic(
             "partial_auc", "ROC AUC above a sensitivity of 80 % (0 to 0.2)",
-            least(partial_auc_score, min_sensitivity=0.8), main=False,
+            least(partial_auc_score, min_sensitivity=0.8), main=False, needs=(0, 1),
         ),
         Statistic(
             f"specificity_at_{round(100 * sensitivity)}", f"Specificity at a sensitivity of {percent}",
-            least(specificity_at_sensitivity, sensitivity=sensitivity), main=False,
+            least(specificity_at_sensitivity, sensitivity=sensitivity), main=False, needs=(0, 1),
         ),
         Statistic(
             "brier", "Brier score",
@@ -261,8 +263,8 @@ def usable(rows: pd.DataFrame, task: str) -> pd.DataFrame:
     """Keep the rows that have scores."""
     if task == "segmentation":
         return rows[rows["jaccard"].notna()]
-    columns = [name for name in rows if str(name).startswith("probability")]
-    return rows[rows[columns].notna().all(axis=1) & rows["decision"].notna()]
+    columns = [name for name in rows if str(name).startswith("probability")]  # some are of other models only
+    return rows[rows[columns].notna().any(axis=1) & rows["decision"].notna()]
 
 
 # ---------------------------------------------------------------------- the bootstrap

@@ -63,7 +63,7 @@ def _what(report: ReportData) -> Section:
         )
     rows = [
         ["Data", config["data"]["description"]],
-        ["Images scored", f"{results['n_images']}, of {results['n_groups']} groups (lesions or patients)"],
+        ["Images tested", f"{results['n_images']}, of {results['n_groups']} groups (lesions or patients)"],
         ["Split", split],
     ]
     if settings["where"]:
@@ -211,6 +211,7 @@ def _subgroup_table(
     report: ReportData, title: str, values: pd.Series, statistics: Sequence[Statistic], *, bars: bool
 ) -> Table:
     found = {label: report.rows(label) for label in report.labels}
+    scored = sorted(set().union(*(table.index for table in found.values())))
     columns = [title, "images", *(["positive"] if report.is_binary else [])]
     short = [statistic.title.removesuffix(" of the decision") for statistic in statistics]
     if len(report.labels) == 1:
@@ -221,7 +222,7 @@ def _subgroup_table(
     rows: list[list[Any]] = []
     faint = set()
     for level in [name for name in values.cat.categories if (values == name).any()]:
-        inside = np.flatnonzero((values == level).to_numpy())
+        inside = np.intersect1d(np.flatnonzero((values == level).to_numpy()), scored)
         cells: list[Any] = [str(level), str(len(inside))]
         if report.is_binary:
             truth = report.scores[report.scores["model"] == report.labels[0]]["target"].to_numpy()
@@ -263,6 +264,11 @@ def _limitations(report: ReportData) -> Section:
     items = [NOTICE, *report.config["notes"]]
     n_images = report.config["results"]["n_images"]
     items.append(f"All figures are of these {n_images} images; other devices, clinics and people may give others.")
+    if report.config["settings"]["folds"]:
+        items.append(
+            "Each fold has a model of its own, fitted without the images that it is asked about; the scores are of all "
+            "folds together, and no single model has them."
+        )
     if report.task == "segmentation":
         items.append(
             "Expert masks are of uneven style: experts agree with each other to a Jaccard index of about 0.79 only, so "

@@ -95,5 +95,8 @@ def test_bad_calls(folders, lesion_files, tmp_path):
         compare_experiments(folders, folders)
     pd.read_csv(lesion_files / "lesions.csv").head(4).to_csv(lesion_files / "four.csv", index=False)
     run_experiment("threshold", lesion_files / "four.csv", tmp_path / "four", mask_column="mask", **QUICK)
+    few = str(compare_experiments(tmp_path / "four", folders / "both", second_model="li"))
+    assert "difference +" in few  # four images of two groups: no interval, and no word of it
+    assert "nan" not in few
     with pytest.raises(ValueError, match="no image in common"):
         compare_experiments(tmp_path / "four", folders / "some")

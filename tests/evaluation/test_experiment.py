@@ -240,6 +240,10 @@ def test_data_of_a_loader_are_kept_as_a_table(lesion_files, table, tmp_path):
     again = rerun_experiment(first.folder, tmp_path / "b")
     assert again.rerun.identical
     assert again.rerun.changed == []
+    reports = [(folder / "report.md").read_text() for folder in (first.folder, again.folder)]
+    assert reports[0] == reports[1]
+    assert again.config["settings"] == first.config["settings"]
+    assert rerun_experiment(again.folder, tmp_path / "c").rerun.identical
 
 
 def test_arrays_are_given_again(lesions, tmp_path):
@@ -361,6 +365,13 @@ def test_several_classes(table, lesion_files, tmp_path):
     expected = roc_auc_score(frame["kind"], values, multi_class="ovr")
     assert done.summary().set_index("score").loc["roc_auc", "value"] == pytest.approx(expected)
     assert "surest of the wrong classes" in (done.folder / "report.md").read_text()
+    more = {**model, "four": Constant(("a", "b", "c", "d")).fit(None, None)}
+    more["four"].predict_proba = lambda X: np.tile([0.4, 0.3, 0.2, 0.1], (len(X), 1))
+    both = run_experiment(more, lesion_files / "kinds.csv", tmp_path / "both", **options)  # one knows a class more
+    accuracy = both.summary().query("score == 'accuracy'").set_index("model")["value"]
+    assert accuracy.to_dict() == pytest.approx(
+        {"three": done.summary().query("score == 'accuracy'")["value"].item(), "four": 0.25}
+    )
     binary = run_experiment({"c": Constant().fit(None, None)}, lesion_files / "kinds.csv", tmp_path / "b",
                             pos_label="a", **options)  # fmt: skip
     assert binary.scores["target"].tolist() == [1, 0, 0, 0] * 4
@@ -430,6 +441,104 @@ def test_folders_that_are_no_experiment(tmp_path):
     (tmp_path / "experiment.json").write_text('{"format": 99, "results": {}, "settings": {"table_format": "csv"}}')
     with pytest.raises(ValueError, match="later skinseg"):
         load_experiment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "words"),
+    [
+        (None, "models", [1], "'models' is no object"),
+        (None, "models", {"../../x": {}}, "'../../x' is no model"),
+        (None, "versions", None, "'versions' is no object"),
+        ("settings", "table_format", "csv/../../x", "table_format is 'csv/../../x'"),
+        ("results", "scores_sha256", ..., "scores_sha256"),
+        (None, "format", "one", "not supported"),
+        ("settings", "n_jobs", 8, "settings that this skinseg does not know: n_jobs"),
+    ],
+)
+def test_foreign_files_are_checked(part, name, value, words, outlines, tmp_path):
+    """Of an experiment.json that comes from elsewhere nothing is taken on trust."""
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    for file in ("scores.csv", "images.csv"):
+        (folder / file).write_bytes((outlines.folder / file).read_bytes())
+    config = json.loads((outlines.folder / "experiment.json").read_text())
+    place = config if part is None else config[part]
+    place[name] = value
+    if value is ...:
+        del place[name]
+    (folder / "experiment.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=words):
+        rerun_experiment(folder, tmp_path / "out")
+
+
+def test_an_image_called_na(outlines, tmp_path):
+    """Which is text, and not a value that is missing."""
+    for file in ("experiment.json", "scores.csv", "images.csv"):
+        text = (outlines.folder / file).read_text()
+        (tmp_path / file).write_text(text.replace("a01,", "NA,").replace(",L0,", ",None,"))
+    found = load_experiment(tmp_path)
+    assert found.scores["name"][1] == "NA"
+    assert found.images["group"][:2].tolist() == ["None", "None"]
+    assert np.isnan(found.images["typology_angle"]).sum() == np.isnan(outlines.images["typology_angle"]).sum()
+
+
+def test_folders_of_images_with_the_same_names(lesion_files, table, tmp_path):
+    """They are named by their folders, as seen from the one they share, and never from the root of the machine."""
+    frame = pd.read_csv(table).head(4)
+    for index, name in enumerate(frame["image"]):
+        place = tmp_path / "Bilder ü" / f"{index}"
+        place.mkdir(parents=True)
+        (place / "x.png").write_bytes((lesion_files / name).read_bytes())
+    (tmp_path / "tables").mkdir()
+    frame["image"] = [f"../Bilder ü/{index}/x.png" for index in range(4)]
+    frame["mask"] = [str(lesion_files / name) for name in frame["mask"]]
+    frame.to_csv(tmp_path / "tables" / "t.csv", index=False)
+    columns = {"mask_column": "mask", "group_column": "lesion"}
+    done = run_experiment("threshold", tmp_path / "tables" / "t.csv", tmp_path / "a b", **columns, **QUICK)
+    assert done.images["name"].tolist() == ["0-x", "1-x", "2-x", "3-x"]
+    assert done.images["image"][0] == "../Bilder ü/0/x.png"
+
+
+def test_names_and_values_stay_text_in_reports(lesion_files, table, tmp_path):
+    frame = pd.read_csv(table).assign(site=["<script>alert(1)</script>", "![x](http://a.b/c.png)"] * 8)
+    (tmp_path / "<img src=x>.png").write_bytes((lesion_files / frame["image"][0]).read_bytes())
+    frame["image"] = [tmp_path / "<img src=x>.png", *(lesion_files / name for name in frame["image"][1:])]
+    frame["mask"] = [lesion_files / name if index else None for index, name in enumerate(frame["mask"])]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    columns = {"mask_column": "mask", "group_column": "lesion"}
+    done = run_experiment("threshold", tmp_path / "t.csv", tmp_path / "a", **columns, **QUICK)
+    html, text = ((done.folder / f"report.{kind}").read_text() for kind in ("html", "md"))
+    assert "&lt;script&gt;alert(1)" in html
+    assert "<script" not in html
+    assert "<img src=x" not in html
+    assert r"\<script>alert(1)\</script> † | 7 |" in text  # the first has no mask: seven of eight are scored
+    assert r"- \<img src=x>: none is named" in text
+    assert r"![x]\(http" in text
+    assert "| Images tested | 16, of 8 groups" in text
+    assert "| Images scored | 15 |" in text
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_work(table, tmp_path, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("skinseg.evaluation._experiment.segment", None)  # is not come to
+    with pytest.raises(PermissionError, match=r"out cannot be written \(Permission denied\); choose another folder"):
+        run_experiment("threshold", table, tmp_path / "out", mask_column="mask", group_column="lesion")
+
+
+def test_models_with_clinical_columns(table, lesion_files, tmp_path):
+    """Are refused before the work where the columns are not named; no address of memory is in the record."""
+    frame = pd.read_csv(table)
+    columns = ["age_approximate", "sex"]
+    X = frame.assign(image=[lesion_files / name for name in frame["image"]])[["image", *columns]]
+    pipe = make_lesion_pipeline(ThresholdSegmenter(), max_side=64, metadata=columns).fit(X.head(8), frame["target"][:8])
+    options = {"target_column": "target", "group_column": "lesion", **QUICK}
+    with pytest.raises(ValueError, match=r"the model 'p' uses the clinical columns .*name them all \(metadata_columns"):
+        run_experiment({"p": pipe}, table, tmp_path / "a", **options)
+    done = run_experiment({"p": pipe}, table, tmp_path / "a", metadata_columns=columns, **options)
+    assert "<function image_columns>" in done.config["models"]["p"]["parameters"]
 
 
 def test_without_jinja_there_is_markdown(table, tmp_path, monkeypatch):
