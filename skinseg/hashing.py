@@ -52,6 +52,9 @@ _COARSE, _FINE = 4.0, 2.0  # scale of the detail that is hashed and aligned, and
 _FLOOR = 2.0  # gray values of local contrast that count as none
 _LEAST_CONTRAST = 1.0  # mean local contrast below which an image has nothing to be known by
 _LEAST_FIELD = 0.1  # share of the thumbnail that must be field of view
+_BLACK, _WHITE = 45, 235  # a bar has no channel above the one, or none below the other
+_OF_BAR = 0.97  # share of the pixels of a row or column that makes it part of a bar
+_LEAST_CONTENT = 0.4  # share of height and width that must be left inside of bars
 _VIEWS = (1.0, 0.9, 0.8, None)  # shares of height and width, about the middle, that are hashed; None is the square
 _PAIRS_OF_VIEWS = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2), (3, 0), (0, 3))
 _MOST_TRIED = 3  # symmetries and views that are tried for a pair
@@ -66,7 +69,7 @@ class Fingerprint:
     Parameters
     ----------
     gray : ndarray of shape (64, 64), uint8
-        The image squashed to a square, in gray.
+        The image inside of black or white bars, squashed to a square, in gray.
     field : ndarray of shape (64, 64), bool
         Where it shows skin: inside of frame and vignette, off the edge.
     hashes : ndarray of shape (4, 143), bool
@@ -76,6 +79,8 @@ class Fingerprint:
         Checksum of the pixels at full size: equal for equal pixels only.
     shape : tuple of (int, int)
         Height and width of the image.
+    content : tuple of (int, int)
+        Height and width inside of the bars.
     plain : bool
         Whether the image has no detail to be known by, as one color has none.
     """
@@ -85,6 +90,7 @@ class Fingerprint:
     hashes: np.ndarray
     digest: bytes
     shape: tuple[int, int]
+    content: tuple[int, int]
     plain: bool
 
 
@@ -216,7 +222,7 @@ def dct_hash(gray: np.ndarray, field: np.ndarray, shares: tuple[float, float] = 
     """
     if min(shares) < 1:
         side = len(gray)
-        inner = tuple(slice(cut := round(side * (1 - share) / 2), side - cut) for share in shares)
+        inner = tuple(slice(cut := min(round(side * (1 - share) / 2), side // 2 - 1), side - cut) for share in shares)
         gray = cv2.resize(gray[inner], (side, side), interpolation=cv2.INTER_LINEAR)
         field = cv2.resize(field[inner].view(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0
     coefficients = dctn(local_detail(gray, field, _COARSE), norm="ortho")[:_ORDER, :_ORDER]
@@ -277,21 +283,41 @@ def fingerprint(image: np.ndarray) -> Fingerprint:
     (False, True)
     """
     small = shrink_to(image, _WORKING)
+    shares = _inside_of_bars(small)
+    small, content = _cut(small, shares), _cut(image, shares)
     field = resize_image(valid_field(small).view(np.uint8) * np.uint8(255), (_SIDE, _SIDE)) >= 250
     field[:_MARGIN] = field[-_MARGIN:] = False
     field[:, :_MARGIN] = field[:, -_MARGIN:] = False
-    gray = resize_image(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE))
+    gray = resize_image(cv2.cvtColor(content, cv2.COLOR_RGB2GRAY), (_SIDE, _SIDE))
     plain = float(field.mean()) < _LEAST_FIELD or _contrast(gray, field) < _LEAST_CONTRAST
     digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
     digest.update(repr(image.shape).encode())
-    hashes = np.stack([dct_hash(gray, field, _shares(image.shape[:2], view)) for view in range(len(_VIEWS))])
-    return Fingerprint(gray, field, hashes, digest.digest(), image.shape[:2], plain)
+    hashes = np.stack([dct_hash(gray, field, _shares(content.shape[:2], view)) for view in range(len(_VIEWS))])
+    return Fingerprint(gray, field, hashes, digest.digest(), image.shape[:2], content.shape[:2], plain)
 
 
 def _shares(shape: tuple[int, int], view: int) -> tuple[float, float]:
     """Shares of height and width that a view shows."""
     share = _VIEWS[view]
     return (share, share) if share is not None else (min(shape) / shape[0], min(shape) / shape[1])
+
+
+def _inside_of_bars(image: np.ndarray) -> np.ndarray:
+    """Where what lies inside of black and white bars begins and ends: shares of height and of width, (2, 2)."""
+    darkest, lightest = image.min(axis=2), image.max(axis=2)
+    bar = (lightest < _BLACK) | (darkest > _WHITE)
+    ends = np.array([[0.0, 1.0], [0.0, 1.0]])
+    for axis in (0, 1):
+        inside = np.flatnonzero(bar.mean(axis=1 - axis) < _OF_BAR)
+        if len(inside) and inside[-1] + 1 - inside[0] >= _LEAST_CONTENT * bar.shape[axis]:
+            ends[axis] = np.array([inside[0], inside[-1] + 1]) / bar.shape[axis]
+    return ends
+
+
+def _cut(image: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Cut an image to shares of its height and width."""
+    (top, bottom), (left, right) = np.round(ends * np.array(image.shape[:2])[:, None]).astype(int)
+    return image[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
 def _contrast(gray: np.ndarray, field: np.ndarray) -> float:
@@ -396,9 +422,9 @@ def compare(
     as_they_lie = _correlate(gray, field, second.gray, second.field)
     if as_they_lie >= min_correlation:
         return Likeness(as_they_lie, False)
-    shares = _shares(first.shape, views[0])
+    shares = _shares(first.content, views[0])
     shares = shares[::-1] if symmetry & 4 else shares
-    y, x = (theirs / ours for ours, theirs in zip(shares, _shares(second.shape, views[1]), strict=True))
+    y, x = (theirs / ours for ours, theirs in zip(shares, _shares(second.content, views[1]), strict=True))
     middle = (_SIDE - 1) / 2
     start = np.array([[x, 0, middle * (1 - x)], [0, y, middle * (1 - y)]], np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 1e-4)

@@ -154,3 +154,30 @@ def test_digest_tells_shape_too():
     flat, tall = np.zeros((2, 8, 3), np.uint8), np.zeros((8, 2, 3), np.uint8)
     assert fingerprint(flat).digest != fingerprint(tall).digest
     assert fingerprint(flat).digest == fingerprint(flat.copy()).digest
+
+
+def barred(image, level, top, left):
+    return cv2.copyMakeBorder(image, top, top, left, left, cv2.BORDER_CONSTANT, value=(level,) * 3)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_bars_are_left_out_of_the_thumbnail(images, level):
+    image = images[1][:120, :160]
+    plain, framed = fingerprint(image), fingerprint(barred(image, level, 25, 20))
+    assert (framed.shape, framed.content) == ((170, 200), (120, 160))
+    np.testing.assert_array_equal(framed.gray, plain.gray)
+    np.testing.assert_array_equal(framed.hashes, plain.hashes)
+    assert plain.content == plain.shape
+
+
+def test_gray_borders_and_what_would_leave_little_are_kept(images):
+    image = images[1][:120, :160]
+    assert fingerprint(barred(image, 128, 25, 0)).content == (170, 160)
+    assert fingerprint(barred(image, 0, 150, 0)).content == (420, 160)
+    assert fingerprint(np.zeros((40, 50, 3), np.uint8)).content == (40, 50)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 200), (300, 1), (2, 900)])
+def test_the_smallest_and_narrowest_images_have_a_fingerprint(shape):
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert fingerprint(noise).hashes.shape == (4, HASH_BITS)

@@ -45,6 +45,18 @@ def cut(image, shares):
     return image[top : height - bottom, left : width - right]
 
 
+def square(image, level):
+    height, width = image.shape[:2]
+    long = max(height, width)
+    top, left = (long - height) // 2, (long - width) // 2
+    bars = top, long - height - top, left, long - width - left
+    return cv2.copyMakeBorder(image, *bars, cv2.BORDER_CONSTANT, value=(level,) * 3)
+
+
+def squash(image):
+    return cv2.resize(image, (224, 224), interpolation=cv2.INTER_AREA)
+
+
 def shades_of_gray(image):
     """Finlayson and Trezzi 2004, p = 6."""
     light = np.mean(image.astype(float) ** 6, axis=(0, 1)) ** (1 / 6)
@@ -80,6 +92,11 @@ HARDER = {
     "5 % cut, mirrored or turned, scaled by 0.5, JPEG 60": lambda image, rng: encode(
         scale(turn(cut(image, [0.05] * 4), rng), 0.5), 60
     ),
+    "black bars to a square": lambda image, _: square(image, 0),
+    "white bars to a square": lambda image, _: square(image, 255),
+    "black bars to a square, scaled to 224 x 224, JPEG 60": lambda image, _: encode(squash(square(image, 0)), 60),
+    "squashed to 224 x 224, mirrored or turned, JPEG 60": lambda image, rng: encode(turn(squash(image), rng), 60),
+    "black frame of 16 pixels": lambda image, _: cv2.copyMakeBorder(image, *[16] * 4, cv2.BORDER_CONSTANT),
     "turned by 3 degrees": lambda image, _: rotate(image, 3),
     "turned by 10 degrees": lambda image, _: rotate(image, 10),
     "color constancy": lambda image, _: shades_of_gray(image),

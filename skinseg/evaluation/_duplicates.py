@@ -26,6 +26,7 @@ __all__ = ["find_duplicates", "group_duplicates", "load_duplicate_list"]
 _COLUMNS = ("first", "second", "first_name", "second_name", "kind", "transform", "distance", "correlation")
 _LISTED = 5
 _PAIRS_AT_ONCE = 256
+_BARS = 0.02  # difference of the shares of height or width inside of bars
 _HEADING = re.compile(r"((image|file|isic|first|second|original|duplicate|name|path|id)s?[ _-]?)+[12]?")
 _SUFFIX = "_downsampled"  # of ISIC 2019 and its lists: the same image by another name
 
@@ -85,7 +86,8 @@ def find_duplicates(
             ``"identical"`` (equal pixels), ``"re-encoded"`` (equal size),
             ``"resized"``, ``"mirrored"``, ``"rotated"``, or ``"cropped"``,
             which is all that had to be aligned: cut, shifted, turned by some
-            degrees, a slide that was scanned again.
+            degrees, a slide that was scanned again; and what lies between
+            black or white bars that the other has not.
         transform : str
             What lays the first on the second, as in
             `skinseg.hashing.SYMMETRIES`.
@@ -123,7 +125,9 @@ def find_duplicates(
     0      2       6  mirrored  mirrored left-right
     """
     check_scalar(max_distance, "max_distance", (int, np.integer), min_val=0, max_val=HASH_BITS // 2)
-    check_scalar(min_correlation, "min_correlation", (int, float, np.number), min_val=0, max_val=1)
+    check_scalar(
+        min_correlation, "min_correlation", (int, float, np.number), min_val=0, max_val=1, include_boundaries="right"
+    )
     if on_error not in ("nan", "raise"):
         raise ValueError(f"on_error must be 'nan' or 'raise', got {on_error!r}")
     ours = _Prints(images, "images", on_error, n_jobs, verbose)
@@ -284,11 +288,17 @@ def _describe(first: Any, second: Any, symmetry: int, aligned: bool) -> tuple[st
     transform = SYMMETRIES[symmetry]
     if first.digest == second.digest:
         return "identical", transform
-    if aligned:
+    if aligned or _bars_differ(first, second, symmetry):
         return "cropped", transform
     if symmetry:
         return ("rotated" if transform.startswith("rotated") else "mirrored"), transform
     return ("re-encoded" if first.shape == second.shape else "resized"), transform
+
+
+def _bars_differ(first: Fingerprint, second: Fingerprint, symmetry: int) -> bool:
+    """Whether one has bars along its sides that the other has not."""
+    ours, theirs = (np.divide(print_.content, print_.shape) for print_ in (first, second))
+    return bool(np.abs((ours[::-1] if symmetry & 4 else ours) - theirs).max() > _BARS)
 
 
 def group_duplicates(pairs: Any, groups: Any) -> np.ndarray:
@@ -298,8 +308,9 @@ def group_duplicates(pairs: Any, groups: Any) -> np.ndarray:
     ----------
     pairs : DataFrame or array-like of shape (n_pairs, 2)
         Positions of images that belong together: the columns ``first`` and
-        ``second``, as by `find_duplicates` and `load_duplicate_list` (rows
-        where one is missing are left aside), or two columns of int.
+        ``second``, as by `find_duplicates` within one set of images and by
+        `load_duplicate_list` (rows where one is missing are left aside), or
+        two columns of int.
     groups : array-like of shape (n_images,) or int
         Lesion or patient of each image; the number of images if none is known.
 
@@ -311,7 +322,8 @@ def group_duplicates(pairs: Any, groups: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a position lies outside of the images, or a group is missing.
+        If a position lies outside of the images, a group is missing, or the
+        pairs are between two sets of images.
 
     Examples
     --------
@@ -352,6 +364,11 @@ def pair_positions(pairs: Any) -> np.ndarray:
             raise ValueError(
                 f"pairs has no column {' and '.join(map(repr, absent))} (positions of images); a list of names gets "
                 "them by load_duplicate_list(path, names)"
+            )
+        if "other_errors" in pairs.attrs:  # positions in the one set would be taken for those in the other
+            raise ValueError(
+                "the pairs are between two sets of images, so that first and second are no positions in one; search "
+                "the two as one set: find_duplicates([*images, *other])"
             )
         return pairs[["first", "second"]].dropna().to_numpy(dtype=np.int64).reshape(-1, 2)
     edges = np.asarray(pairs if len(pairs) else np.zeros((0, 2), int))

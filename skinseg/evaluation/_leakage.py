@@ -115,7 +115,7 @@ class LeakageReport:
     def __str__(self) -> str:
         lines = [f"{self.n_train} training and {self.n_test} test images, checked: {', '.join(self.checked)}"]
         if self.ok:
-            lines[0] += "; no leak found"
+            lines[0] += "; no leak found" + (" among those that were compared" if self.unread else "")
         for leak, part in self._parts():
             if len(part) == 0:
                 continue
@@ -131,7 +131,11 @@ class LeakageReport:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    names = [Path(str(row[key])).name for key in ("train_name", "test_name") if not pd.isna(row[key])]
+    names = [
+        f"{side}[{row[side]}]" if pd.isna(row[f"{side}_name"]) else Path(str(row[f"{side}_name"])).name
+        for side in ("train", "test")
+        if not pd.isna(row[side])
+    ]
     kind = f" ({row['kind']})" if "kind" in row else ""
     return " = ".join(names) + kind
 
@@ -186,8 +190,8 @@ def check_leakage(
     Raises
     ------
     ValueError
-        If groups and images differ in number, or groups are given for one side
-        only.
+        If groups and images differ in number, groups are given for one side
+        only, or a side holds no image.
 
     See Also
     --------
@@ -265,6 +269,8 @@ class _Side:
         elif hasattr(data, "columns") and hasattr(data, "iloc"):
             self.images = data
             groups = data["group"] if groups is None and "group" in data.columns else groups
+        elif data is None or isinstance(data, str) or not hasattr(data, "__iter__"):
+            raise ValueError(f"{role} must be a list of images, a Bunch or a DataFrame, got {data!r:.80}")
         else:
             self.images = data
         self.names = _names(self.images)

@@ -85,17 +85,17 @@ def split_by_group(
     target, groups = _known(target, "class"), _known(groups, "group")
     if len(target) != len(groups):
         raise ValueError(f"target and groups must be of one length, got {len(target)} and {len(groups)}")
-    names, labels = np.unique(target, return_inverse=True)
+    labels, names = pd.factorize(target, sort=True)
     if len(names) < 2:
-        raise ValueError(f"all {len(target)} images are of the class {names[0]!r}; a stratified split needs two")
+        raise ValueError(f"all {len(target)} images are of the class {_shown(names[0])}; a stratified split needs two")
     group_codes = pd.factorize(groups)[0]
     n_groups = group_codes.max() + 1
     if n_groups < 2:
-        raise ValueError(f"all {len(target)} images are of the group {groups[0]!r}; a split by groups needs two")
+        raise ValueError(f"all {len(target)} images are of the group {_shown(groups[0])}; a split by groups needs two")
     held = [len(np.unique(group_codes[labels == code])) for code in range(len(names))]
     if min(held) < 2:
         raise ValueError(
-            f"the class {names[int(np.argmin(held))]!r} is in one group only, so it cannot be on both sides; "
+            f"the class {_shown(names[int(np.argmin(held))])} is in one group only, so it cannot be on both sides; "
             "join classes, or leave it out"
         )
     # a splitter refuses more folds than the commonest class has images
@@ -131,6 +131,10 @@ def _known(values: Any, what: str) -> np.ndarray:
             + ("give each a group of its own, such as its file name" if what == "group" else "leave them out")
         )
     return array
+
+
+def _shown(value: Any) -> str:
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _folds_for(test_size: float, most: int) -> tuple[int, int]:
@@ -278,12 +282,27 @@ def check_splits(
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"expected one value an image in each, got the lengths {lengths}")
+    if "areas" in columns:
+        columns["areas"] = _areas(columns["areas"])
     total = next(iter(lengths.values()), None)
     edges = None if pairs is None else pair_positions(pairs)
+    if edges is not None and len(edges) and (edges.min() < 0 or (total is not None and edges.max() >= total)):
+        worst = edges.min() if edges.min() < 0 else edges.max()
+        raise ValueError(
+            f"pairs holds the position {worst}, " + ("below 0" if total is None else f"there are {total} images")
+        )
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
     remarks: list[str] = []
-    for fold, (train, test) in enumerate(cv_splits):
+    if not hasattr(cv_splits, "__iter__"):
+        raise ValueError(f"cv_splits must hold folds, as by splitter.split(X, y, groups), got {cv_splits!r:.80}")
+    for fold, split in enumerate(cv_splits):
+        if not hasattr(split, "__len__") or len(split) != 2 or np.ndim(split[0]) != 1:
+            raise ValueError(
+                f"fold {fold} of cv_splits must be (train, test), two arrays of positions, got {split!r:.80}; a single "
+                "split is [(train, test)]"
+            )
+        train, test = split
         sides = _positions(train, fold, "training", total), _positions(test, fold, "test", total)
         row, bad, odd = _check_fold(sides, columns, edges)
         rows.append(row)
@@ -292,6 +311,17 @@ def check_splits(
     if not rows:
         raise ValueError("cv_splits holds no fold; a generator that was used up is empty: make a list of it")
     return SplitReport(pd.DataFrame(rows).rename_axis("fold"), tuple(problems), tuple(remarks))
+
+
+def _areas(values: np.ndarray) -> np.ndarray:
+    try:
+        areas = values.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"areas must be shares of the image, in [0, 1]: {error}") from None
+    bad = np.flatnonzero(~((areas >= 0) & (areas <= 1)))
+    if len(bad):
+        raise ValueError(f"areas must be shares of the image, in [0, 1], got {areas[bad[0]]} for image {bad[0]}")
+    return areas
 
 
 def _pixels(mask: Any) -> np.ndarray:
@@ -352,7 +382,7 @@ def _check_classes(
     remarks: list[str],
 ) -> None:  # fmt: skip
     absent = []
-    for name in np.unique(target):
+    for name in pd.factorize(target, sort=True)[1]:
         is_class = [(target[side] == name).astype(float) for side in sides]
         row[f"train_{name}"], row[f"test_{name}"] = (float(side.mean()) for side in is_class)
         absent += [f"{side} has no {name}" for side, part in zip(("training", "test"), is_class, strict=True)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import KDTree
 
 from ..masks import as_mask
@@ -30,6 +31,7 @@ __all__ = [
 TOLERANCE = 0.0075  # of the diagonal
 _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _ROUNDING = 1e-9  # relative; by how much 3 pixels of 0.1 mm may be more than 0.3 mm
+_DENSE = 0.2  # boundary pixels of both masks, as a share of the box around them, from which on a transform is faster
 _LISTED = 10  # items that a message names
 
 
@@ -65,9 +67,26 @@ def _distances(true: np.ndarray, pred: np.ndarray) -> SurfaceDistances:
     boundaries = _boundary_pixels(true), _boundary_pixels(pred)
     if not all(len(pixels) for pixels in boundaries):
         return SurfaceDistances(*(np.full(len(pixels), hypot(*true.shape)) for pixels in boundaries))
+    every = np.concatenate(boundaries)
+    corner = every.min(axis=0)
+    shape = every.max(axis=0) - corner + 1
+    if len(every) > _DENSE * np.prod(shape):
+        true_pixels, pred_pixels = (pixels - corner for pixels in boundaries)
+        return SurfaceDistances(
+            _transformed(true_pixels, pred_pixels, shape), _transformed(pred_pixels, true_pixels, shape)
+        )
     # sliding midpoints are built faster than medians and searched as fast
     trees = [KDTree(pixels, balanced_tree=False, compact_nodes=False) for pixels in boundaries]
     return SurfaceDistances(trees[1].query(boundaries[0])[0], trees[0].query(boundaries[1])[0])
+
+
+def _transformed(pixels: np.ndarray, others: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the nearest of the others by a transform of the whole box; equal to the trees."""
+    away = np.ones(shape, bool)
+    away[tuple(others.T)] = False
+    nearest = distance_transform_edt(away, return_distances=False, return_indices=True)
+    steps = nearest[:, *pixels.T].T.astype(np.int64) - pixels
+    return np.sqrt((steps * steps).sum(axis=1))
 
 
 def _in_unit(
@@ -226,9 +245,11 @@ def surface_distances(
     Notes
     -----
     The nearest pixels are found by a k-d tree over each boundary, which is
-    exact and takes no memory for the rest of the image. OpenCV's precise
-    distance transform is as fast and off by up to 0.0006 pixels at distances
-    of 900 pixels and more; SciPy's is exact and many times slower.
+    exact and takes no memory for the rest of the image. Where boundary pixels
+    fill a fifth of the box around them, as in noise, SciPy's distance
+    transform is used, which is exact too, faster there, and many times slower
+    on masks with few outlines. OpenCV's precise one is off by up to 0.0006
+    pixels at distances of 900 pixels and more.
 
     Examples
     --------

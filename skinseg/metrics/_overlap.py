@@ -31,6 +31,12 @@ def _load(mask: np.ndarray | Path) -> np.ndarray:
 def _pairs(y_true: Any, y_pred: Any) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Check the masks, then give position, expert's mask and predicted mask of each image, read when it is its turn."""
     truth = check_masks(y_true, estimator="y_true", allow_float=True)
+    failed = [index for index, mask in enumerate(y_pred) if mask is None] if isinstance(y_pred, list | tuple) else []
+    if failed:
+        raise ValueError(
+            f"y_pred has no mask (None) for {len(failed)} of {len(y_pred)} images: {failed[:10]}; an image that failed "
+            "counts as an empty mask, np.zeros(shape, bool): left out, it would make the scores too good"
+        )
     predicted = check_masks(y_pred, estimator="y_pred", allow_float=True)
     if len(truth) != len(predicted):
         raise ValueError(f"y_true holds {len(truth)} masks and y_pred {len(predicted)}; give one for each image")

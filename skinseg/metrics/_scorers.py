@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..images import check_images
+from ..images import check_images, check_masks
 from . import _boundary, _overlap
 
 __all__ = ["MaskScorer", "get_mask_scorer"]
@@ -96,11 +96,11 @@ class MaskScorer:
             y = [record.origin_plane("reference_mask") for record in records]
         y = list(y)
         predicted = list(estimator.predict(X))
-        for index, mask in enumerate(predicted):
-            if mask is None:
-                truth = y[index]
-                shape = truth.shape if isinstance(truth, np.ndarray) else _overlap._load(truth).shape
-                predicted[index] = np.zeros(shape, bool)
+        if any(mask is None for mask in predicted):
+            truth = check_masks(y, estimator="y_true", allow_float=True)
+            for index, mask in enumerate(predicted[: len(truth)]):
+                if mask is None:
+                    predicted[index] = np.zeros(_overlap._load(truth[index]).shape, bool)
         score = float(_SCORES[self.name](y, predicted, **self.kwargs))
         return -score if self.name.startswith("neg_") else score
 

@@ -273,3 +273,28 @@ def test_copies_among_real_images(data_folder):
     names = rows["image_id"].tolist()
     assert [{names[row.first], names[row.second]} for row in among.itertuples()] == [set(scans)]
     assert among.loc[0, "kind"] == "cropped"
+
+
+def test_copies_between_bars_and_squashed_ones_are_found(images):
+    image = images[4]
+    height, width = image.shape[:2]
+    bars = (width - height) // 2
+    letterboxed = jpeg(cv2.copyMakeBorder(image, bars, bars, 0, 0, cv2.BORDER_CONSTANT), 70)
+    copies = [
+        letterboxed,
+        cv2.resize(letterboxed, (150, 150), interpolation=cv2.INTER_AREA)[:, ::-1].copy(),
+        cv2.resize(image, (150, 150), interpolation=cv2.INTER_AREA),
+    ]
+    table = find_duplicates(images, copies).sort_values("second")
+    assert table[["first", "second", "kind", "transform"]].to_numpy().tolist() == [
+        [4, 0, "cropped", "none"],
+        [4, 1, "cropped", "mirrored left-right"],
+        [4, 2, "resized", "none"],
+    ]
+    turned = find_duplicates([np.rot90(letterboxed).copy(), letterboxed])
+    assert turned[["kind", "transform"]].to_numpy().tolist() == [["rotated", "rotated 90 clockwise"]]
+
+
+def test_pairs_between_two_sets_make_no_groups(images):
+    with pytest.raises(ValueError, match="between two sets of images"):
+        group_duplicates(find_duplicates(images[:3], images[2:5]), 6)

@@ -142,3 +142,21 @@ def test_records_and_bad_calls(images):
         check_leakage(pd.DataFrame({"file": ["a"]}), images)
     with pytest.raises(ValueError, match="columns first_name and second_name"):
         check_leakage(images[:1], images[1:2], images=False, duplicates=[(0, 1)])
+
+
+def test_images_without_a_name_are_told_by_position(images, tmp_path):
+    files = write(tmp_path / "a", images[:1], ["one.png"])
+    text = str(check_leakage([images[0], images[1]], [images[2], images[1], *files]))
+    assert "identical: 2: train[0] = one.png, train[1] = test[1]" in text
+
+
+@pytest.mark.parametrize("side", [None, "one.png", 3])
+def test_what_is_no_list_of_images(images, side):
+    with pytest.raises(ValueError, match="test must be a list of images"):
+        check_leakage(images[:2], side)
+
+
+def test_images_that_were_not_compared_are_not_cleared(images, tmp_path):
+    with pytest.warns(SkinsegWarning, match="could not be read"):
+        report = check_leakage(images[:2], [images[2], tmp_path / "absent.png"])
+    assert "no leak found among those that were compared" in str(report)

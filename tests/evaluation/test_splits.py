@@ -174,3 +174,29 @@ def test_boolean_sides_and_other_splitters(patients):
     side = np.zeros(len(target), bool)
     side[train] = True
     assert check_splits([(side, ~side)], groups).table.equals(check_splits([(train, test)], groups).table)
+
+
+@pytest.mark.parametrize(
+    ("folds", "arguments", "message"),
+    [
+        (([0, 1, 4], [2, 3, 5]), {}, r"a single split is \[\(train, test\)\]"),
+        ((np.array([0, 1]), np.array([2, 3])), {}, r"a single split is \[\(train, test\)\]"),
+        (KFold(2), {}, "as by splitter.split"),
+        ([([0], [1])], {"areas": [0.5, 3]}, "got 3.0 for image 1"),
+        ([([0], [1])], {"areas": ["small", "large"]}, "areas must be shares"),
+        ([([0], [1])], {"groups": ["a", "b"], "pairs": [(0, 7)]}, "position 7, there are 2 images"),
+        ([([0], [1])], {"pairs": [(0, -1)]}, "position -1, below 0"),
+    ],
+)
+def test_calls_that_mean_something_else(folds, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        check_splits(folds, **arguments)
+
+
+def test_classes_of_mixed_kinds():
+    target = np.array([0, "unknown"] * 6, dtype=object)
+    train, test = split_by_group(target, np.arange(12), random_state=0)
+    table = check_splits([(train, test)], target=target).table
+    assert table["train_0"].item() == pytest.approx(np.mean(target[train] == 0))
+    with pytest.raises(ValueError, match="of the class 0; a stratified"):
+        split_by_group(np.zeros(4, int), np.arange(4))

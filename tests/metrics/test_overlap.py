@@ -61,7 +61,7 @@ def test_masks_may_be_files_and_of_other_types(tmp_path):
         ([], [], "empty"),
         (TRUE[:1], PRED[1:], r"mask 0: .*\(1, 4\) and \(3, 2\)"),
         (TRUE, ["a.png", "b.png"], "y_pred.*pathlib.Path"),
-        (TRUE, [None, None], "(?s)y_pred.*missing"),
+        (TRUE, [None, None], "y_pred has no mask"),
         ([Path("no.png")], PRED[:1], "does not exist"),
     ],
 )
@@ -174,3 +174,9 @@ def test_grid_search_over_masks(lesions):
     search.fit(lesions.images, lesions.masks)
     assert search.best_params_["method"] in ("otsu", "mean")
     assert search.predict(lesions.images[:1])[0].shape == lesions.masks[0].shape
+
+
+def test_a_failed_prediction_is_not_to_be_left_out():
+    mask = np.ones((3, 4), bool)
+    with pytest.raises(ValueError, match=r"no mask \(None\) for 1 of 2 images: \[1\].*counts as an empty mask"):
+        metrics.dice_score([mask, mask], [mask, None])
