@@ -362,6 +362,7 @@ def classifiers(script, monkeypatch):
     return run
 
 
+@pytest.mark.long
 def test_table_of_classifiers(clinic, classifiers, capsys):
     """Validation images are not read: their files are gone."""
     folder, target, log_odds = clinic
@@ -424,6 +425,7 @@ def test_a_network_that_knows_some_images(clinic, classifiers, capsys, monkeypat
     assert f"Reliability of {plain[0]}" in text
 
 
+@pytest.mark.long
 def test_classifiers_on_validation_images(clinic, classifiers, capsys):
     folder = clinic[0]
     classifiers(folder / "table.csv", "--network", folder / "all.npz", "--validation")

@@ -289,6 +289,7 @@ def test_searches_and_cross_validation(data):
     np.testing.assert_allclose(found.sum(axis=1), 1)
 
 
+@pytest.mark.long
 def test_a_search_with_two_workers(data):
     network = CNNClassifier(32, weights=None, epochs=1, validation_fraction=0.0, random_state=0)
     settings = {"cv": 2, "scoring": "neg_log_loss", "refit": False, "error_score": "raise"}
