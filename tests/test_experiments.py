@@ -63,6 +63,7 @@ def run(folder, *arguments):
     ).stdout  # fmt: skip
 
 
+@pytest.mark.long
 def test_recipe_prints_sizes_and_scores_of_both_splits(challenge):
     folder, shares = challenge
     text = run(folder, "--networks", "unet", "bcdu3")
@@ -93,6 +94,7 @@ def test_recipe_prints_sizes_and_scores_of_both_splits(challenge):
     assert re.search(r"print accuracy under the name Jaccard \(JS\)", text)
 
 
+@pytest.mark.long
 def test_recipe_goes_on_from_its_checkpoint(challenge, tmp_path):
     arguments = "--networks", "unet", "--split", "order", "--checkpoints", tmp_path
     first = run(challenge[0], *arguments)
@@ -466,6 +468,7 @@ def test_score_of_thresholds_and_intervals(classifiers):
     assert scores["more"] == pytest.approx(scores["less"])
 
 
+@pytest.mark.long
 def test_fine_tuning_on_one_split(clinic, script, monkeypatch, capsys):
     """Log-odds of the images held out, in the form that the table of classifiers reads."""
     folder, target, _ = clinic

@@ -105,6 +105,7 @@ def assert_same_weights(first, second, atol=1e-5):
 # ------------------------------------------------------------------ what is learnt
 
 
+@pytest.mark.long
 def test_it_learns_which_synthetic_lesions_are_melanomas():
     pytest.importorskip("onnx")
     settings = {"min_side": 64, "max_side": 96, "melanoma_fraction": 0.5, "class_sep": 2.0, "difficulty": "easy"}

@@ -111,6 +111,7 @@ class Watcher(keras.callbacks.Callback):
 # ------------------------------------------------------------------ what is learnt
 
 
+@pytest.mark.long
 def test_a_unet_of_8_filters_learns_synthetic_lesions():
     learn = make_lesions(100, random_state=0, min_side=80, max_side=128)
     check = make_lesions(50, random_state=1000, min_side=80, max_side=128)

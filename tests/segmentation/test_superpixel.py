@@ -97,6 +97,7 @@ def test_saved_and_loaded(fitted, lesions, tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.long
 def test_grid_search(lesions):
     grid = {"n_segments": [60, 200], "threshold": [None, 0.4]}
     search = GridSearchCV(SuperpixelSegmenter(max_iter=20, random_state=0), grid, cv=KFold(2))
