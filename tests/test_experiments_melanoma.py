@@ -35,6 +35,8 @@ def table(tmp_path):
         image=[f"{name}.png" for name in names], melanoma=lesions.target, seborrheic_keratosis=keratosis.astype(int),
         group=[f"L{index // 2}" for index in range(N)], split="training", original_width=800,
     )  # fmt: skip
+    for start, column in enumerate(("age_approximate", "sex", "site")):
+        frame.loc[frame.index[start::7], column] = None  # the script tells what a guess by missing cells alone is worth
     frame.to_csv(tmp_path / "table.csv", index=False)
     return tmp_path / "table.csv", lesions.target
 
