@@ -108,7 +108,7 @@ class LesionImage:
             source = Path(image)
             name = source.stem if name is None else name
         else:
-            source = _read_only(_check_pixels(image))
+            source = _read_only(check_pixels(image))
         if geometry is None and isinstance(source, np.ndarray):
             geometry = Geometry.of(source.shape[:2])
         if geometry is not None and isinstance(source, np.ndarray) and geometry.shape != source.shape[:2]:
@@ -310,7 +310,7 @@ class LesionImage:
                 else:
                     values["_planes"][key] = self._check_plane(key, value)
             elif key == "image":
-                pixels = _read_only(_check_pixels(value))
+                pixels = _read_only(check_pixels(value))
                 if pixels.shape[:2] != self.shape:
                     raise ValueError(
                         f"the new image has the size {pixels.shape[:2]}, the record {self.shape}; "
@@ -453,8 +453,12 @@ def _file_stamp(path: Path) -> tuple[str, int, int]:
     return str(path.absolute()), stat.st_size, stat.st_mtime_ns
 
 
-def _check_pixels(image: object) -> np.ndarray:
+def check_pixels(image: object) -> np.ndarray:
     """Check one image array; each refusal names the conversion."""
+    if isinstance(image, str | os.PathLike):
+        raise TypeError(
+            f"expected the (H, W, 3) uint8 RGB array of an image, got the path {image}; read_image reads it"
+        )
     if not isinstance(image, np.ndarray):
         hint = "; convert it with numpy.asarray(image.convert('RGB'))" if hasattr(image, "convert") else ""
         raise TypeError(

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from scipy.fft import dctn
 
+from ._record import check_pixels
 from .field import valid_field
 from .resampling import resize_image, shrink_to
 
@@ -272,6 +273,13 @@ def fingerprint(image: np.ndarray) -> Fingerprint:
     Fingerprint
         Thumbnail, hashes and checksum.
 
+    Raises
+    ------
+    TypeError
+        If the image is no array.
+    ValueError
+        If it is not RGB with 8 bits.
+
     Examples
     --------
     >>> import numpy as np
@@ -282,6 +290,7 @@ def fingerprint(image: np.ndarray) -> Fingerprint:
     >>> one.digest == other.digest, bool((one.hashes[0] != other.hashes[0]).sum() < 10)
     (False, True)
     """
+    check_pixels(image)
     small = shrink_to(image, _WORKING)
     shares = _inside_of_bars(small)
     small, content = _cut(small, shares), _cut(image, shares)

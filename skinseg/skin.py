@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from skimage.color import rgb2lab
 
+from ._record import check_pixels
 from .artifacts import find_foreign
 from .field import valid_field
 from .masks import resize_mask
@@ -58,8 +59,11 @@ def individual_typology_angle(
 
     Raises
     ------
+    TypeError
+        If the image is no array.
     ValueError
-        If a mask has not the size of the image, or the margin is out of range.
+        If it is not RGB with 8 bits, a mask has not its size, or the margin is
+        out of range.
 
     Notes
     -----
@@ -97,6 +101,7 @@ def individual_typology_angle(
     """
     if not 0 <= margin <= 1:
         raise ValueError(f"margin must lie in [0, 1], got {margin!r}")
+    check_pixels(image)
     for name, plane in (("mask", mask), ("field", field), ("exclude", exclude)):
         if plane is not None and plane.shape != image.shape[:2]:
             raise ValueError(f"{name} has the size {plane.shape}, the image {image.shape[:2]}; they must be the same")

@@ -1,5 +1,7 @@
 """Fingerprints: symmetries, hashes, search and comparison."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -181,3 +183,19 @@ def test_gray_borders_and_what_would_leave_little_are_kept(images):
 def test_the_smallest_and_narrowest_images_have_a_fingerprint(shape):
     noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     assert fingerprint(noise).hashes.shape == (4, HASH_BITS)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda image: image[..., 0], r"gray\?\); convert it with skimage\.color\.gray2rgb"),
+        (lambda image: np.dstack([image, image[..., 0]]), r"RGBA\?\); drop the alpha channel"),
+        (lambda image: image.astype(np.uint16) * 256, "convert 16 bits with"),
+        (lambda image: image / 255, r"skimage\.util\.img_as_ubyte"),
+        (lambda image: Path("a.jpg"), r"got the path a\.jpg; use read_image"),
+    ],
+)
+def test_what_is_no_image(change, text):
+    image = np.full((40, 50, 3), 150, np.uint8)
+    with pytest.raises((TypeError, ValueError), match=text):
+        fingerprint(change(image))

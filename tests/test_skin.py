@@ -1,5 +1,7 @@
 """The typology angle of skin, against values of CIELAB that are worked out by hand."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,19 @@ def test_bad_calls():
             individual_typology_angle(image, **{name: np.ones((3, 4), bool)})
     with pytest.raises(ValueError, match="margin"):
         individual_typology_angle(image, margin=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda image: image[..., 0], r"gray\?\); convert it with skimage\.color\.gray2rgb"),
+        (lambda image: np.dstack([image, image[..., 0]]), r"RGBA\?\); drop the alpha channel"),
+        (lambda image: image.astype(np.uint16) * 256, "convert 16 bits with"),
+        (lambda image: image / 255, r"skimage\.util\.img_as_ubyte"),
+        (lambda image: Path("a.jpg"), r"got the path a\.jpg; use read_image"),
+    ],
+)
+def test_what_is_no_image(change, text):
+    image = np.full((40, 50, 3), 150, np.uint8)
+    with pytest.raises((TypeError, ValueError), match=text):
+        individual_typology_angle(change(image))
