@@ -456,9 +456,7 @@ def _file_stamp(path: Path) -> tuple[str, int, int]:
 def check_pixels(image: object) -> np.ndarray:
     """Check one image array; each refusal names the conversion."""
     if isinstance(image, str | os.PathLike):
-        raise TypeError(
-            f"expected the (H, W, 3) uint8 RGB array of an image, got the path {image}; use read_image"
-        )
+        raise TypeError(f"expected the (H, W, 3) uint8 RGB array of an image, got the path {image}; use read_image")
     if not isinstance(image, np.ndarray):
         hint = "; convert it with numpy.asarray(image.convert('RGB'))" if hasattr(image, "convert") else ""
         raise TypeError(
