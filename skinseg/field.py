@@ -84,9 +84,12 @@ def _faded(level: np.ndarray, black: np.ndarray) -> np.ndarray:
     lit = lit[lit >= _DARK]
     if lit.size == 0:
         return np.zeros_like(black)
-    dim = (level < min(int(_FADED * np.median(lit)), _FADED_LIMIT)).view(np.uint8)
-    if not dim[[0, 0, -1, -1], [0, -1, 0, -1]].any():
+    # the median of bytes, by their counts
+    below = np.searchsorted(np.cumsum(np.bincount(lit)), [(lit.size - 1) // 2, lit.size // 2], side="right")
+    limit = min(int(_FADED * below.mean()), _FADED_LIMIT)
+    if level[[0, 0, -1, -1], [0, -1, 0, -1]].min() >= limit:
         return np.zeros_like(black)
+    dim = (level < limit).view(np.uint8)
     allowed = cv2.dilate(black, np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)) if black.any() else black.copy()
     height, width = level.shape
     outside = np.ones_like(black)

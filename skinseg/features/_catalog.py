@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -49,9 +50,15 @@ SOMETIMES = frozenset(
 
 def columns_of(groups: Iterable[str]) -> list[str]:
     """Names of the columns of groups; the score of the rule is one where all its parts are."""
-    chosen = set(groups)
+    return list(_columns_of(frozenset(groups)))
+
+
+@lru_cache(maxsize=None)  # asked for with every image; there are 31 choices
+def _columns_of(chosen: frozenset[str]) -> tuple[str, ...]:
     complete = chosen >= {FEATURES[name].group for name in _PARTS}
-    return [name for name, feature in FEATURES.items() if feature.group in chosen or (name == TDS.name and complete)]
+    return tuple(
+        name for name, feature in FEATURES.items() if feature.group in chosen or (name == TDS.name and complete)
+    )
 
 
 def measure(region: LesionRegion, names: Collection[str]) -> dict[str, float]:

@@ -15,7 +15,19 @@ from ..field import valid_field
 from ..images import LesionImage
 from ..masks import as_mask, resize_mask
 
-__all__ = ["LINEAR", "SMALL", "LesionRegion", "linear_to_lab", "shrink", "to_lab", "to_lightness"]
+__all__ = [
+    "LINEAR",
+    "SMALL",
+    "LesionRegion",
+    "linear_to_lab",
+    "median_color",
+    "medians",
+    "pixels_at",
+    "shrink",
+    "surrounding_skin",
+    "to_lab",
+    "to_lightness",
+]
 
 SMALL = 256
 """Working size, in pixels of the longer side, of what needs no fine detail."""
@@ -324,8 +336,19 @@ _SAMPLED = 4096  # pixels of skin from which its color is taken, at least
 def median_color(pixels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Median of each channel over a mask, of evenly spread pixels of it; of shape (3,), float64."""
     places = np.flatnonzero(mask)
-    chosen = pixels.reshape(-1, 3)[places[:: max(1, len(places) // _SAMPLED)]]
-    return np.median(np.ascontiguousarray(chosen.T), axis=1).astype(np.float64)
+    return medians(pixels_at(pixels, places[:: max(1, len(places) // _SAMPLED)]).T)
+
+
+def medians(rows: np.ndarray) -> np.ndarray:
+    """Median of each row, of finite numbers, as float64; `numpy.median` takes five times as long for the same."""
+    ordered = np.sort(np.ascontiguousarray(rows, np.float32), axis=1)
+    size = ordered.shape[1]
+    return (ordered[:, (size - 1) // 2].astype(np.float64) + ordered[:, size // 2]) / 2
+
+
+def pixels_at(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Colors at some places (as of `numpy.flatnonzero`), of shape (n, 3): far quicker than by a mask."""
+    return np.take(pixels.reshape(-1, 3), places, axis=0)
 
 
 _RING = (0.1, 0.5)  # the skin looked at lies this far outside of the outline, in radii of the disc of equal area

@@ -21,7 +21,7 @@ from ._outline import (
     steps_of,
     trace_outline,
 )
-from ._region import SMALL, LesionRegion, to_lab
+from ._region import SMALL, LesionRegion, medians, to_lab
 from ._table import INF, Block, Feature, measure_blocks
 
 __all__ = ["explain_border", "measure_border"]
@@ -214,7 +214,7 @@ def _sharpness(region: LesionRegion, places: np.ndarray) -> tuple[np.ndarray, np
     samples = cv2.remap(region.image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     lab = to_lab(samples)
     # every third sample is enough for a median
-    skin = np.median(np.ascontiguousarray(lab[:, _BEYOND][skin_seen & seen[:, None]][::3].T), axis=1)
+    skin = medians(lab[:, _BEYOND][skin_seen & seen[:, None]][::3].T).astype(np.float32)
     lesion = _mean_color(region)
     # lesion and skin on either side, first of the outline, then of where the pigment is found to end
     window = slice(_INWARD, _INWARD + len(_WINDOW))
