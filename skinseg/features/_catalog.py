@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def columns_of(groups: Iterable[str]) -> list[str]:
     return list(_columns_of(frozenset(groups)))
 
 
-@lru_cache(maxsize=None)  # asked for with every image; there are 31 choices
+@cache  # asked for with every image; there are 31 choices
 def _columns_of(chosen: frozenset[str]) -> tuple[str, ...]:
     complete = chosen >= {FEATURES[name].group for name in _PARTS}
     return tuple(

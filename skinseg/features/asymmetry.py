@@ -123,9 +123,9 @@ class _Folds:
         With a fourth channel of nothing: four are mirrored in half of the time of three.
         """
         weight = self.region.lesion[self.window].astype(np.float32)  # without hair that was painted over
-        layers = cv2.cvtColor(self.region.lab[self.window], cv2.COLOR_RGB2RGBA)  # the fourth is 1
-        layers = cv2.multiply(layers, cv2.merge([weight] * 4))
-        layers = np.asarray(cv2.GaussianBlur(layers, (0, 0), self._blur, borderType=cv2.BORDER_CONSTANT))
+        layers: np.ndarray = cv2.cvtColor(self.region.lab[self.window], cv2.COLOR_RGB2RGBA)  # the fourth is 1
+        layers = np.multiply(layers, cv2.merge([weight] * 4), dtype=np.float32)
+        layers = np.asarray(cv2.GaussianBlur(layers, (0, 0), self._blur, borderType=cv2.BORDER_CONSTANT), np.float32)
         layers /= np.maximum(layers[..., 3:], np.float32(1e-3))
         layers[..., 3] = 0
         return layers
