@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import Any
 
 import cv2
@@ -30,6 +31,7 @@ __all__ = [
     "object_array",
     "opencv_threads",
     "raise_or_list",
+    "stream_batches",
     "transform_batch",
     "warn_of_empty_masks",
 ]
@@ -111,13 +113,6 @@ def map_batches(
     workers = effective_n_jobs(n_jobs)
     if batch_size is None:
         batch_size = max(1, min(32, math.ceil(len(records) / (4 * workers))))
-    batches = list(batches_of(records, batch_size))
-    results: Iterator[Any]
-    if workers == 1:
-        results = map(function, batches)
-    else:
-        parallel = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)
-        results = parallel(delayed(_run_in_worker)(function, batch) for batch in batches)
     progress = None
     if verbose > 0:
         from tqdm.auto import tqdm  # here, for its search for notebooks costs time at import
@@ -125,19 +120,58 @@ def map_batches(
         progress = tqdm(total=len(records), desc=desc, unit="image")
     start = 0
     try:
-        with opencv_threads(1) if workers > 1 else nullcontext():
-            for batch, result in zip(batches, results, strict=True):
+        with closing(stream_batches(function, batches_of(records, batch_size), n_jobs=n_jobs)) as stream:
+            for batch, result in stream:
                 yield start, batch, result
                 start += len(batch)
                 if progress is not None:
                     progress.update(len(batch))
     finally:
-        if isinstance(results, Generator):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that it was left early is the caller's own will
-                results.close()
         if progress is not None:
             progress.close()
+
+
+def stream_batches(
+    function: Callable[[Any], Any], batches: Iterable[Any], *, n_jobs: int | None = None
+) -> Generator[tuple[Any, Any], None, None]:
+    """Apply a function to batches of anything, in order; a batch is drawn when a worker is about to need it.
+
+    So that of an endless number of them, only those in flight are in memory. To be closed as `map_batches` is.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a batch; must be picklable for ``n_jobs`` > 1.
+    batches : iterable
+        The batches.
+    n_jobs : int, default=None
+        Workers, as in joblib.
+
+    Yields
+    ------
+    batch, result : object, object
+        The batch and what the function gave.
+    """
+    if effective_n_jobs(n_jobs) == 1:
+        for batch in batches:
+            yield batch, function(batch)
+        return
+    drawn: deque[Any] = deque()  # results come in the order in which batches were drawn
+
+    def tasks() -> Iterator[Any]:
+        for batch in batches:
+            drawn.append(batch)
+            yield delayed(_run_in_worker)(function, batch)
+
+    results = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)(tasks())
+    try:
+        with opencv_threads(1):
+            for result in results:
+                yield drawn.popleft(), result
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it was left early is the caller's own will
+            results.close()
 
 
 def fail(record: LesionImage, error: Exception) -> LesionImage:

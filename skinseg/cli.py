@@ -17,11 +17,12 @@ from ._names import SEGMENTERS
 from ._version import __version__
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from .runs import RunSummary
 
 __all__ = ["main"]
 
 NOTICE = "Research software, no medical device: no result is a diagnosis."
+_TABLES = (".csv", ".tsv", ".parquet")
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -34,8 +35,11 @@ class _Command(click.Command):
         except (OSError, ValueError, ImportError, MemoryError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            text = str(error) or type(error).__name__
+            text = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
             raise click.UsageError(text, ctx) from None
+        except KeyboardInterrupt as error:
+            click.echo(f"\n{str(error) or 'interrupted'}", err=True)
+            ctx.exit(130)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are, without rewrapping."""
@@ -107,24 +111,58 @@ def _check_out(path: Path, suffixes: tuple[str, ...], option: str = "--out") -> 
     return path
 
 
+def _check_tables(out: Path, errors: Path | None) -> None:
+    _check_out(out, _TABLES)
+    if errors is not None:
+        _check_out(errors, _TABLES, "--errors")
+
+
 def _count(n_images: int) -> str:
     return f"{n_images} image{'s' if n_images > 1 else ''}"
 
 
-def _finish(table: pd.DataFrame, what: str) -> None:
-    """List what failed at the end; exit code 1 if anything did."""
-    from .outlining import NO_LESION
+def _note(text: str) -> None:
+    click.echo(text, err=True)
 
-    empty = table[table["error"] == NO_LESION]
-    failed = table[(table["error"] != "") & (table["error"] != NO_LESION)]
-    click.echo(f"{len(table) - len(failed)} of {len(table)} images {what}")
-    for rows, title in ((empty, "no lesion found in"), (failed, "failed:")):
-        if len(rows):
-            click.echo(f"{title} {_count(len(rows))}", err=True)
-            for image, text in zip(rows["image"], rows["error"], strict=True):
-                click.echo(f"  {image}" + ("" if text == NO_LESION else f": {text}"), err=True)
-    click.echo(NOTICE, err=True)
-    if len(failed):
+
+def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a long run."""
+    for option in (
+        click.option("--retry-failed", is_flag=True, help="When going on: try again the images that failed."),
+        click.option("--fresh", is_flag=True, help="Start over, and throw away what a stopped call has done."),
+        click.option(
+            "--errors", type=click.Path(path_type=Path), metavar="FILE",
+            help="Table to write besides of the images with an error: image, error.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _hash_of_file(name: str) -> str | None:
+    """Tell a model file by its content; None for what comes with the package."""
+    from hashlib import sha256
+
+    return sha256(Path(name).read_bytes()).hexdigest() if Path(name).is_file() else None
+
+
+def _finish(summary: RunSummary, what: str, has_table: bool = True) -> None:
+    """List what failed at the end; exit code 1 if anything did."""
+    from .runs._drive import rate_of
+
+    earlier = f" ({summary.n_earlier} of them in earlier calls)" if summary.n_earlier else ""
+    speed = f"; {text}" if (text := rate_of(summary)) else ""
+    click.echo(f"{summary.n_images - summary.n_failed} of {summary.n_images} images {what}{earlier}{speed}")
+    empty, failed = [f"  {name}" for name in summary.empty], [f"  {name}: {text}" for name, text in summary.failed]
+    for count, lines, title in (
+        (summary.n_empty, empty, "no lesion found in"), (summary.n_failed, failed, "failed:"),
+    ):  # fmt: skip
+        if count:
+            rest = count - len(lines)
+            where = "; the table has them" if has_table else "; --errors FILE lists all"
+            _note("\n".join([f"{title} {_count(count)}", *lines, *([f"  ... and {rest} more{where}"] if rest else [])]))
+    _note(NOTICE)
+    if summary.n_failed:
         sys.exit(1)
 
 
@@ -133,6 +171,7 @@ def _finish(table: pd.DataFrame, what: str) -> None:
     "skinseg segment photos/ --out masks/",
     "skinseg segment 'archive/**/*.jpg' --out masks/ --jobs 2",
     "skinseg segment photos/ --out masks/ --table outlines.csv     (with the confidence of each outline)",
+    "skinseg segment 'archive/**/*.jpg' --out masks/ --jobs 2      (again, after a stop: goes on where it was)",
     "skinseg segment a.jpg b.png --out masks/ --segmenter my_unet.skops",
 )
 @_images
@@ -142,36 +181,45 @@ def _finish(table: pd.DataFrame, what: str) -> None:
     help="Table to write besides, .csv, .tsv or .parquet: image, mask, confidence of the outline, error.",
 )  # fmt: skip
 @_segmenter
+@_run_options
 @_jobs
 @_quiet
 def segment(
-    images: tuple[str, ...], out: Path, table: Path | None, segmenter: str, jobs: int | None, quiet: bool
-) -> None:
+    images: tuple[str, ...], out: Path, table: Path | None, segmenter: str, errors: Path | None, fresh: bool,
+    retry_failed: bool, jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
     """Outline the lesions of IMAGES (files, folders or patterns).
 
     Masks are written as <stem>_segmentation.png, 8-bit, 0 and 255, at the size
-    of the image: the form of the ISIC challenges.
+    of the image: the form of the ISIC challenges. Called again after it was
+    stopped, in whatever way, it goes on where it was.
     """
-    from .outlining import DOUBTFUL, find_images, segment_files, write_table
+    from .outlining import DOUBTFUL, find_images, segment_to_folder
 
-    if table is not None:
-        out.mkdir(parents=True, exist_ok=True)  # where the table may go as well
-        _check_out(table, (".csv", ".tsv", ".parquet"), "--table")
-    found = segment_files(find_images(images), out, _make_segmenter(segmenter), n_jobs=jobs, verbose=not quiet)
-    if table is not None:
-        write_table(found, table)
-    doubtful = found[(found["confidence"] < DOUBTFUL) & (found["error"] == "")]
-    if len(doubtful):
-        click.echo(f"worth a look, with a confidence below {DOUBTFUL}: {_count(len(doubtful))}", err=True)
-        for image, confidence in zip(doubtful["image"], doubtful["confidence"], strict=True):
-            click.echo(f"  {image}: {confidence:.2f}", err=True)
-    _finish(found, f"segmented into {out}")
+    for path, option in ((table, "--table"), (errors, "--errors")):
+        if path is not None:
+            out.mkdir(parents=True, exist_ok=True)  # where the table may go as well
+            _check_out(path, _TABLES, option)
+    summary = segment_to_folder(
+        find_images(images), out, _make_segmenter(segmenter), table=table, errors=errors, fresh=fresh,
+        retry_failed=retry_failed, model_id=_hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=_note,
+    )  # fmt: skip
+    if summary.n_doubtful:
+        _note(f"worth a look, with a confidence below {DOUBTFUL}: {_count(summary.n_doubtful)}")
+        for image, confidence in summary.doubtful:
+            _note(f"  {image}: {confidence:.2f}")
+        if summary.n_doubtful > len(summary.doubtful):
+            _note(f"  ... and {summary.n_doubtful - len(summary.doubtful)} more; --table FILE tells all confidences")
+    _finish(summary, f"segmented into {out}", table is not None)
 
 
 @_command(
     "features",
     "skinseg features photos/ --out features.csv",
     "skinseg features photos/ --masks masks/ --out features.parquet --groups asymmetry,border",
+    "skinseg features archive/ --out all.parquet --errors bad.csv --jobs -1 2> log.txt",
+    "skinseg features archive/ --out all.parquet --errors bad.csv --jobs -1    (after a stop: goes on where it was)",
+    "skinseg features archive/ --out all.parquet --fresh                       (after a stop: starts over)",
 )
 @_images
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Table to write, .csv, .tsv or .parquet.")
@@ -180,31 +228,30 @@ def segment(
 )
 @_segmenter
 @click.option("--groups", metavar="A,B,...", help="Groups of features, separated by commas; all by default.")
+@_run_options
 @_jobs
 @_quiet
 def features(
-    images: tuple[str, ...], out: Path, masks: Path | None, segmenter: str, groups: str | None,
-    jobs: int | None, quiet: bool,
+    images: tuple[str, ...], out: Path, masks: Path | None, segmenter: str, groups: str | None, errors: Path | None,
+    fresh: bool, retry_failed: bool, jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Measure asymmetry, border, color, dimension and structures of the lesions of IMAGES.
 
-    The table has one row an image: image, the features, error.
+    The table has one row an image: image, the features, error. Rows are kept in
+    the folder OUT.parts meanwhile: called again after it was stopped, in
+    whatever way, the command goes on where it was.
     """
-    from .bulk import measure_files
-    from .outlining import find_images, find_masks, write_table
+    from .bulk import measure_to_file
+    from .outlining import find_images, find_masks
 
-    _check_out(out, (".csv", ".tsv", ".parquet"))
+    _check_tables(out, errors)
     files = find_images(images)
-    table = measure_files(
-        files,
-        segmenter=None if masks else _make_segmenter(segmenter),
-        masks=find_masks(files, masks) if masks else None,
-        groups=_split(groups),
-        n_jobs=jobs,
-        verbose=not quiet,
-    )
-    write_table(table, out)
-    _finish(table, f"measured into {out}")
+    summary = measure_to_file(
+        files, out, segmenter=None if masks else _make_segmenter(segmenter),
+        masks=find_masks(files, masks) if masks else None, groups=_split(groups), errors=errors, fresh=fresh,
+        retry_failed=retry_failed, model_id=_hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=_note,
+    )  # fmt: skip
+    _finish(summary, f"measured into {out}")
 
 
 @_command(
@@ -296,24 +343,27 @@ def _parse_where(text: str) -> tuple[str, str]:
     "--table", type=click.Path(path_type=Path), help="Table of the clinical columns: age, sex, site, or the model's."
 )
 @click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
+@_run_options
 @_jobs
 @_quiet
 def predict(
-    images: tuple[str, ...], out: Path, model: str, table: Path | None, image_column: str, jobs: int | None, quiet: bool
-) -> None:
+    images: tuple[str, ...], out: Path, model: str, table: Path | None, image_column: str, errors: Path | None,
+    fresh: bool, retry_failed: bool, jobs: int | None, quiet: bool,
+) -> None:  # fmt: skip
     """Predict the class of the lesion in IMAGES (files, folders or patterns).
 
     The table has one row an image: image, melanoma_probability, decision, error;
     of the packaged model also the interval of the probability, melanoma_low and
     melanoma_high. It takes age, sex and site from --table where they are known.
+    Called again after it was stopped, in whatever way, it goes on where it was.
     """
     import skinseg
 
-    from .bulk import predict_files, rows_for
+    from .bulk import predict_to_file, rows_for
     from .datasets import load_lesion_table
-    from .outlining import find_images, write_table
+    from .outlining import find_images
 
-    _check_out(out, (".csv", ".tsv", ".parquet"))
+    _check_tables(out, errors)
     if model == "melanoma":
         fitted = skinseg.load_pretrained(model)
     elif Path(model).is_file():
@@ -327,9 +377,11 @@ def predict(
     metadata = None
     if table is not None:
         metadata = rows_for(files, load_lesion_table(table, image_column=image_column).frame, image_column)
-    predicted = predict_files(files, fitted, metadata=metadata, n_jobs=jobs, verbose=not quiet)
-    write_table(predicted, out)
-    _finish(predicted, f"predicted into {out}")
+    summary = predict_to_file(
+        files, out, fitted, metadata=metadata, errors=errors, fresh=fresh, retry_failed=retry_failed,
+        model_id=_hash_of_file(model), n_jobs=jobs, verbose=not quiet, tell=_note,
+    )  # fmt: skip
+    _finish(summary, f"predicted into {out}")
 
 
 @_command(

@@ -15,6 +15,8 @@ __all__ = [
     "MissingFilesError",
     "MissingFilesWarning",
     "ModelFileError",
+    "RunError",
+    "RunInterrupted",
     "SkinsegWarning",
     "TrainingDivergedError",
     "UngroupedWarning",
@@ -27,6 +29,14 @@ _MAX_LISTED = 20
 
 class CheckpointError(ValueError):
     """A checkpoint cannot be used: it is of another training, or damaged."""
+
+
+class RunError(ValueError):
+    """A long run cannot begin or go on: another process has it, or what is there was made with other settings."""
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A long run was interrupted from the keyboard; the text says what is kept and how to go on."""
 
 
 class TrainingDivergedError(ValueError):

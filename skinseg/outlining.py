@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import inspect
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +18,32 @@ import numpy as np
 import pandas as pd
 
 from ._files import write_file
-from ._mapping import batches_of, map_batches, transform_batch
-from .base import BaseSegmenter
+from ._mapping import batches_of, hash_of, load_or_fail, transform_batch
+from ._version import __version__
+from .base import EXECUTION_PARAMETERS, BaseSegmenter, nested_estimators
 from .exceptions import EmptyMaskWarning
 from .images import LesionImage, check_images
 from .reading import IMAGE_SUFFIXES
+from .runs._drive import NO_LESION, Batch, Job, RunSummary, collect, drive
+from .runs._parts import MADE, STAMP, PartStore, stamp_of
 
-__all__ = ["find_images", "find_masks", "quietly", "segment_files", "split_readable", "write_table"]
+__all__ = [
+    "NO_LESION",
+    "describe_estimator",
+    "find_images",
+    "find_masks",
+    "quietly",
+    "segment_files",
+    "segment_to_folder",
+    "split_readable",
+    "write_table",
+]
 
-NO_LESION = "no lesion found"
 MASK_SUFFIX = "_segmentation"
 DOUBTFUL = 0.7  # confidence below which an outline is worth a look
 _AT_ONCE = 8  # images that a network gets at once, and that are decoded at the same time
+# what will not go away with the next image: the run stops, and goes on when it is called again
+_NO_ROOM = frozenset({errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOENT, errno.ENOSPC, errno.EPERM, errno.EROFS})
 
 
 def find_images(items: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -92,10 +108,11 @@ def find_masks(images: Sequence[Path], folder: str | os.PathLike[str]) -> list[P
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: the folder of the masks does not exist")
+    there = set(os.listdir(folder))  # once, for to ask for each of 100,000 takes long on a network drive
     masks = []
     for image in images:
-        isic, plain = folder / f"{image.stem}{MASK_SUFFIX}.png", folder / f"{image.stem}.png"
-        masks.append(plain if plain.is_file() and not isic.is_file() else isic)
+        isic, plain = f"{image.stem}{MASK_SUFFIX}.png", f"{image.stem}.png"
+        masks.append(folder / (plain if plain in there and isic not in there else isic))
     return masks
 
 
@@ -150,30 +167,95 @@ def split_readable(
 class _SegmentToFiles:
     """What a worker does with a batch: outline and write, so that no masks travel between processes."""
 
-    def __init__(self, segmenter: Any, folder: Path) -> None:
+    def __init__(self, segmenter: Any, folder: Path, durable: bool) -> None:
         self.segmenter = segmenter
         self.folder = folder
+        self.durable = durable
+        self.temporary: Path | None = None
 
-    def __call__(self, batch: Sequence[LesionImage]) -> list[tuple[str, float]]:
+    def __call__(self, batch: Batch) -> pd.DataFrame:
         """Give what went wrong with each image, if anything, and the confidence of its outline."""
+        stamps = [stamp_of(path) for path in batch.content]
+        records = [LesionImage(path) for path in batch.content]
+        ours = hasattr(self.segmenter, "_apply_batch")
         size = 1 if getattr(self.segmenter, "_one_by_one", True) else _AT_ONCE
-        return [
+        rows = [
             self._write(record, result)
-            for part in batches_of(batch, size)
-            for record, result in zip(part, quietly(transform_batch, self.segmenter, part), strict=True)
+            for part in batches_of(records, size)
+            for record, result in zip(part, quietly(transform_batch, self.segmenter, _ready(part, ours)), strict=True)
         ]
+        return pd.DataFrame(rows, columns=["error", "confidence", MADE]).assign(**{STAMP: stamps})
 
-    def _write(self, record: LesionImage, result: Any) -> tuple[str, float]:
+    def _write(self, record: LesionImage, result: Any) -> tuple[str, float, str]:
         if result.error is not None:
-            return str(result.error), np.nan
+            return str(result.error), np.nan, ""
         mask = result.origin_plane("mask")
+        path = self.folder / f"{record.name}{MASK_SUFFIX}.png"
+        encoded = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))[1]
         try:
-            encoded = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))[1]
-            write_file(self.folder / f"{record.name}{MASK_SUFFIX}.png", encoded.tobytes())
+            write_file(path, encoded.tobytes(), durable=self.durable, temporary=self.temporary)
         except OSError as error:
-            return f"the mask cannot be written: {error.strerror or error}", np.nan
+            text = f"the mask cannot be written: {error.strerror or error}"
+            if error.errno in _NO_ROOM:
+                raise type(error)(f"{path}: {text}; make room, or see to the folder, and call again to go on") from None
+            return text, np.nan, ""
         confidence = np.nan if result.confidence is None else float(result.confidence)
-        return ("", confidence) if mask.any() else (NO_LESION, confidence)
+        return ("" if mask.any() else NO_LESION), confidence, stamp_of(path)
+
+
+def _ready(records: list[LesionImage], ours: bool) -> list[LesionImage]:
+    """Decode for a foreign step, which would put its own words around the error of a bad file."""
+    return records if ours else [load_or_fail(record) for record in records]
+
+
+class _SegmentJob(Job):
+    name = "segment"
+    function: _SegmentToFiles
+
+    def __init__(
+        self, images: Sequence[Path], folder: Path, segmenter: Any, n_jobs: int | None, durable: bool = True
+    ) -> None:
+        repeated = [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]
+        if repeated:
+            raise ValueError(
+                f"several images have the same name ({', '.join(repeated[:5])}) and their masks would replace each "
+                "other; segment their folders one by one"
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        self.images, self.folder = images, folder
+        self.n_images, self.n_jobs = len(images), n_jobs
+        self.doubtful = DOUBTFUL
+        self.function = _SegmentToFiles(segmenter, folder.absolute(), durable)
+
+    def key(self, position: int) -> str:
+        return os.path.abspath(self.images[position])
+
+    def stamp(self, position: int) -> str:
+        return stamp_of(self.images[position])
+
+    def made(self, position: int) -> str:
+        return stamp_of(self._mask(position))
+
+    def prepare(self, temporary: Path) -> None:
+        self.function.temporary = temporary.absolute()
+
+    def content(self, positions: list[int]) -> list[str]:
+        return [os.path.abspath(self.images[position]) for position in positions]  # workers may be in another folder
+
+    def complete(self, positions: Sequence[int], found: pd.DataFrame) -> pd.DataFrame:
+        errors = list(found["error"]) if len(found) else []
+        masks = [
+            str(self._mask(position)) if error in ("", NO_LESION) else None
+            for position, error in zip(positions, errors, strict=True)
+        ]
+        confidence = found["confidence"].to_numpy(float) if len(found) else np.empty(0)
+        return pd.DataFrame({
+            "image": [str(self.images[position]) for position in positions], "mask": masks, "confidence": confidence,
+            "error": errors,
+        })  # fmt: skip
+
+    def _mask(self, position: int) -> Path:
+        return self.folder / f"{self.images[position].stem}{MASK_SUFFIX}.png"
 
 
 def segment_files(
@@ -194,7 +276,7 @@ def segment_files(
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0
-        Show a progress bar if above 0.
+        Show progress if above 0.
 
     Returns
     -------
@@ -207,32 +289,138 @@ def segment_files(
     ------
     ValueError
         If two images have the same stem, for one mask would replace the other.
+    OSError
+        If the folder cannot be written, or is full.
+
+    See Also
+    --------
+    segment_to_folder : For so many that a run may be stopped in the middle.
     """
-    repeated = [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]
-    if repeated:
-        raise ValueError(
-            f"several images have the same name ({', '.join(repeated[:5])}) and their masks would replace each other; "
-            "segment their folders one by one"
-        )
+    return collect(_SegmentJob(images, Path(folder), segmenter, n_jobs), verbose=verbose)
+
+
+def segment_to_folder(
+    images: Sequence[Path],
+    folder: str | os.PathLike[str],
+    segmenter: BaseSegmenter | Any,
+    *,
+    table: str | os.PathLike[str] | None = None,
+    errors: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
+    retry_failed: bool = False,
+    model_id: str | None = None,
+    durable: bool = True,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    tell: Callable[[str], None] | None = None,
+) -> RunSummary:
+    """Outline the lesions of very many files, in a run that can be stopped at any moment and gone on with.
+
+    What was done is noted in ``segment.parts`` in the folder of the masks until
+    all images are done. A mask is left as it is if that says so, and if
+    neither its image nor the mask itself changed since.
+
+    Parameters
+    ----------
+    images : sequence of Path
+        The files.
+    folder : path-like
+        Where the masks go, see `segment_files`.
+    segmenter : segmenter
+        Ready to predict.
+    table : path-like, default=None
+        Table to write at the end, ``.csv``, ``.tsv`` or ``.parquet``, as
+        `segment_files` gives it.
+    errors : path-like, default=None
+        Table to write at the end of the images whose ``error`` is not empty:
+        ``image``, ``error``.
+    fresh : bool, default=False
+        Forget what earlier calls did.
+    retry_failed : bool, default=False
+        Try again what failed in earlier calls although the file is the same.
+    model_id : str, default=None
+        What tells the segmenter from others, such as the hash of its file; made
+        of its parameters and state if None.
+    durable : bool, default=True
+        Wait for each mask to be on the disk.
+    n_jobs : int, default=None
+        Number of workers, as in joblib.
+    verbose : int, default=0
+        Show progress if above 0: a bar in a terminal, else a line every 30 s.
+    tell : callable, default=None
+        Takes lines for the user: how much was done already, which parts are
+        damaged.
+
+    Returns
+    -------
+    RunSummary
+        Numbers, and the first names of what failed.
+
+    Raises
+    ------
+    ValueError
+        If two images have the same stem, or there are none.
+    RunError
+        If another process has the run, or the masks that are there were made
+        with other settings.
+    RunInterrupted
+        At Ctrl-C; it is a KeyboardInterrupt.
+    OSError
+        If the folder cannot be written, or is full.
+    """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    positions, records, errors = split_readable(images)
-    confidence = np.full(len(images), np.nan)
-    worker = _SegmentToFiles(segmenter, folder)
-    with closing(map_batches(worker, records, n_jobs=n_jobs, verbose=verbose, desc="segment")) as stream:
-        for start, _, outcomes in stream:
-            for index, (text, sure) in enumerate(outcomes, start):
-                confidence[positions[index]] = sure
-                if text:
-                    errors[positions[index]] = text
-    masks = [
-        None if errors.get(index, NO_LESION) != NO_LESION else str(folder / f"{image.stem}{MASK_SUFFIX}.png")
-        for index, image in enumerate(images)
-    ]
-    texts = [errors.get(index, "") for index in range(len(images))]
-    return pd.DataFrame(
-        {"image": [str(image) for image in images], "mask": masks, "confidence": confidence, "error": texts}
+    job = _SegmentJob(images, folder, segmenter, n_jobs, durable)
+    job.settings = {
+        "command": "segment",
+        "skinseg": __version__,
+        "segmenter": describe_estimator(segmenter, model_id),
+    }
+    store = PartStore(folder / "segment.parts", job.settings, fresh=fresh, tell=tell)
+    return drive(
+        job,
+        store,
+        folder,
+        table=None if table is None else Path(table),
+        errors=None if errors is None else Path(errors),
+        retry_failed=retry_failed,
+        verbose=verbose,
     )
+
+
+def describe_estimator(estimator: Any, model_id: str | None = None) -> str:
+    """Tell an estimator from all others in one line: its parameters, and a hash of its state.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator.
+    model_id : str, default=None
+        To be used in place of the hash.
+
+    Returns
+    -------
+    str
+        The line.
+    """
+    alone = _without_execution(estimator)
+    text = " ".join(repr(alone).split())
+    text = text if len(text) <= 200 else f"{text[:200]}..."
+    if model_id is None:
+        own = getattr(alone, "_result_key", None)
+        model_id = hash_of(alone) if own is None else str(own(EXECUTION_PARAMETERS))
+    return f"{text} [{model_id[:16]}]"
+
+
+def _without_execution(estimator: Any) -> Any:
+    """Copy an estimator, with what does not shape its results as it is by default."""
+    copy = deepcopy(estimator)
+    for part in nested_estimators(copy):
+        defaults = inspect.signature(type(part)).parameters
+        for name in EXECUTION_PARAMETERS & vars(part).keys() & defaults.keys():
+            setattr(part, name, defaults[name].default)
+        for name in ("errors_", "empty_"):
+            vars(part).pop(name, None)
+    return copy
 
 
 def quietly(function: Any, *args: Any) -> Any:

@@ -12,13 +12,13 @@ import skinseg
 ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
-    {"exceptions", "_names", "_version", "_files", "_docs", "resampling", "rule"},
+    {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "resampling", "rule"},
     {"masks"},
     {"geometry", "reading"},
     {"_record"},
     {"images"},
     {"field", "artifacts", "synthesis", "_mapping"},
-    {"base", "hashing", "skin"},
+    {"base", "hashing", "skin", "runs"},
     {"metrics", "_batches", "clinical", "networks", "outlining"},
     {"segmentation", "preprocessing", "features", "classification", "datasets"},
     {"pipeline"},

@@ -1,4 +1,4 @@
-"""Work on many files: feature tables and predictions, with bad files listed and nothing else lost."""
+"""Predictions for records, and what a model needs besides the images."""
 
 from __future__ import annotations
 
@@ -8,124 +8,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from sklearn.compose import ColumnTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from ._mapping import batches_of
-from .base import nested_estimators
-from .clinical import CLINICAL_COLUMNS, wrong_ages
-from .features import ABCDFeaturizer
-from .images import LesionImage
-from .outlining import NO_LESION, quietly, split_readable
-from .pipeline import BatchedPipeline
-from .preprocessing import ImageResizer
-from .pretrained import PretrainedClassifier
+from .._mapping import batches_of
+from ..base import nested_estimators
+from ..clinical import CLINICAL_COLUMNS, wrong_ages
+from ..images import LesionImage
+from ..outlining import quietly
+from ..pipeline import BatchedPipeline
+from ..pretrained import PretrainedClassifier
+from ..runs._drive import NO_LESION
 
-__all__ = ["measure_files", "predict_files", "predict_records", "rows_for"]
+__all__ = ["clinical_columns", "lesion_parts", "predict_records", "rows_for"]
 
 NOT_IN_TABLE = "the image is not in the table of clinical columns"
 _COLUMNS = ["melanoma_probability", "melanoma_low", "melanoma_high", "decision"]
-_CHUNK = 256  # images between two steps of a prediction
-
-
-def measure_files(
-    images: Sequence[Path], *, segmenter: Any = None, masks: Sequence[Path] | None = None,
-    groups: Sequence[str] | None = None, max_side: int = 512, n_jobs: int | None = None, verbose: int = 0,
-) -> pd.DataFrame:  # fmt: skip
-    """Measure the lesions of many files.
-
-    Parameters
-    ----------
-    images : sequence of Path
-        The files.
-    segmenter : segmenter, default=None
-        Outlines the lesions, where no masks are given.
-    masks : sequence of Path, default=None
-        Mask files, one an image.
-    groups : sequence of str, default=None
-        Groups of features; all if None.
-    max_side : int, default=512
-        Working size, longer side in pixels.
-    n_jobs : int, default=None
-        Number of workers, as in joblib.
-    verbose : int, default=0
-        Show a progress bar if above 0.
-
-    Returns
-    -------
-    DataFrame
-        A row an image: ``image``, the features, ``error``.
-    """
-    featurizer = ABCDFeaturizer() if groups is None else ABCDFeaturizer(groups=tuple(groups))
-    steps: list[tuple[str, Any]] = [("resizer", ImageResizer(max_side)), ("featurizer", featurizer)]
-    extras = None
-    if masks is None:
-        steps.insert(1, ("segmenter", segmenter))
-    else:
-        extras = [{"mask": mask} for mask in masks]
-    pipe = BatchedPipeline(steps, n_jobs=n_jobs, verbose=verbose, on_error="nan")
-    positions, records, errors = split_readable(images, extras)
-    columns = list(featurizer.get_feature_names_out())
-    values = np.full((len(images), len(columns)), np.nan)
-    if records:
-        values[positions] = quietly(pipe.fit(records).transform, records)
-        errors |= _row_errors(pipe, positions)
-    table = pd.DataFrame(values, columns=columns)
-    table.insert(0, "image", [str(image) for image in images])
-    return table.assign(error=[errors.get(index, "") for index in range(len(images))])
-
-
-def predict_files(
-    images: Sequence[Path],
-    model: Any,
-    *,
-    metadata: pd.DataFrame | None = None,
-    positive: Any = None,
-    n_jobs: int | None = None,
-    verbose: int = 0,
-) -> pd.DataFrame:
-    """Predict the classes of many files by a fitted pipeline.
-
-    Parameters
-    ----------
-    images : sequence of Path
-        The files.
-    model : estimator
-        A fitted classifier of images, as made by `skinseg.make_lesion_pipeline`,
-        with or without a threshold around it
-        (`sklearn.model_selection.FixedThresholdClassifier`).
-    metadata : DataFrame, default=None
-        The clinical columns, one row an image, where the model uses some; an
-        image whose row is missing throughout gets no probability (see
-        `rows_for`), but from `skinseg.PretrainedClassifier` that of the image
-        alone.
-    positive : object, default=None
-        The positive of two classes; the second if None.
-    n_jobs : int, default=None
-        Number of workers, as in joblib.
-    verbose : int, default=0
-        Show a progress bar if above 0.
-
-    Returns
-    -------
-    DataFrame
-        A row an image: ``image``; ``melanoma_probability`` and ``decision``
-        for two classes (and ``melanoma_low`` and ``melanoma_high``, an interval,
-        where the model gives one, as `skinseg.PretrainedClassifier` does), or a
-        column ``probability_<class>`` each and ``decision``; ``error``. Images that failed, or show no lesion, have no
-        probability.
-    """
-    positions, records, errors = split_readable(images)
-    known = None if metadata is None else metadata.iloc[positions].reset_index(drop=True)
-    table = predict_records(records, model, metadata=known, positive=positive, n_jobs=n_jobs, verbose=verbose)
-    if metadata is not None:  # what is wrong with a row is told also of a file that cannot be read
-        unfit = _unfit_rows(model, metadata)
-        errors = {**unfit, **errors}
-    found = dict(zip(positions, table.pop("error"), strict=True))
-    table = table.set_axis(pd.Index(positions), axis=0).reindex(range(len(images)))
-    table["decision"] = table["decision"].astype(object).where(table["decision"].notna(), None)
-    table.insert(0, "image", [str(image) for image in images])
-    return table.assign(error=[found.get(index) or errors.get(index, "") for index in range(len(images))])
+CHUNK = 256  # images a worker between two steps of a prediction
 
 
 def predict_records(
@@ -168,14 +68,14 @@ def predict_records(
             part.set_params(on_error="nan", n_jobs=n_jobs)
     fitted = [part for part in parts if hasattr(part, "steps_")]
     packaged = isinstance(model, PretrainedClassifier)
-    table_of = _metadata_of(model, metadata)
-    errors = {} if metadata is None else _unfit_rows(model, metadata)
+    table_of = metadata_of(model, metadata)
+    errors = {} if metadata is None else unfit_rows(model, metadata)
     positions = [index for index in range(len(records)) if index not in errors]
     classes = list(model.classes_)
     probabilities = np.full((len(records), len(classes)), np.nan)
     said: list[pd.DataFrame] = []
     progress = _progress(verbose, len(positions))
-    for where in batches_of(positions, _CHUNK):
+    for where in batches_of(positions, CHUNK * effective_n_jobs(n_jobs)):
         X = table_of([records[index] for index in where], where)
         if packaged:  # says all at once
             said.append(quietly(model.predict_table, X).set_index(pd.Index(where)))
@@ -195,7 +95,7 @@ def predict_records(
     return table.assign(error=[errors.get(index, "") for index in range(len(records))])
 
 
-def _unfit_rows(model: Any, metadata: pd.DataFrame) -> dict[int, str]:
+def unfit_rows(model: Any, metadata: pd.DataFrame) -> dict[int, str]:
     """Tell the rows of clinical data that a model cannot use."""
     if isinstance(model, PretrainedClassifier):  # which judges by the image alone where nothing is known
         return wrong_ages(metadata)
@@ -219,7 +119,7 @@ def clinical_columns(model: Any) -> list[str]:
     return []
 
 
-def _metadata_of(model: Any, metadata: pd.DataFrame | None) -> Any:
+def metadata_of(model: Any, metadata: pd.DataFrame | None) -> Any:
     """Give a function that makes the X of the model from records and their positions."""
     columns = clinical_columns(model)
     if isinstance(model, PretrainedClassifier) and metadata is not None:  # takes what it finds
