@@ -32,7 +32,7 @@ class DeferredImage(LesionImage):
         self._set(pixel_size=source.pixel_size, confidence=source.confidence, _planes=source._planes)
 
     def load(self) -> LesionImage:
-        records: list[Any] = [self._source.load()]
+        records: list[Any] = [self._source if _decodes(self._steps) else self._source.load()]
         for step in self._steps:
             records = transform_batch(step, records)
         record = records[0]
@@ -77,6 +77,11 @@ def is_passthrough(step: Any) -> bool:
     return step is None or (isinstance(step, str) and step == "passthrough")
 
 
+def _decodes(steps: Sequence[Any]) -> bool:
+    """Whether the first step takes files and decodes no more of them than it needs."""
+    return bool(steps) and getattr(steps[0], "_decodes", False)
+
+
 def _step_key(step: Any) -> str:
     """Hash of all in a step that shapes its results."""
     own = getattr(step, "_result_key", None)
@@ -110,13 +115,14 @@ class BatchRunner:
     def _run(self, batch: Sequence[LesionImage]) -> list[tuple[Any, bool]]:
         # One image after the other goes as far as it can, so that one decoded original is in memory at a time;
         # steps that want a batch (networks, foreign ones) then get the small records of all.
+        decodes = _decodes([step for _, step in self.steps])
         alone = 0
         while alone < len(self.steps) and getattr(self.steps[alone][1], "_one_by_one", False):
             alone += 1
         results: list[Any] = []
         empty: list[bool] = []
         for record in batch:
-            [result], [is_empty] = self._through(0, alone, [load_or_fail(record)])
+            [result], [is_empty] = self._through(0, alone, [record if decodes else load_or_fail(record)])
             results.append(result)
             empty.append(is_empty)
         results, found_empty = self._through(alone, len(self.steps), results)

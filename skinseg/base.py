@@ -128,6 +128,7 @@ class ImageEstimator(TransformerMixin, SkinsegEstimator):
         "on_error": [StrOptions({"raise", "nan"})],
     }
     _not_in_key: ClassVar[frozenset[str]] = EXECUTION_PARAMETERS
+    _decodes: ClassVar[bool] = False  # whether it takes records that have not been loaded, and decodes them itself
     _one_by_one: ClassVar[bool] = True  # False where the work on a batch at once is cheaper (networks)
     _reads_mask: bool = False  # whether records must bring a mask
     _reads_reference: bool = False  # whether predictions read the reference mask (ReferenceSegmenter alone)

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from .exceptions import ImageReadError
 from .masks import as_mask
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Header", "read_header", "read_image", "read_mask"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Header", "read_header", "read_image", "read_mask", "read_reduced"]
 
 MAX_PIXELS = 250_000_000
 """Largest image that is decoded, in pixels (three bytes each)."""
@@ -30,6 +30,14 @@ _EXIF_ORIENTATION = 0x0112
 # what OpenCV decodes to 8-bit RGB as it should; the rest (CMYK, palettes with an alpha channel, ...) is Pillow's
 _OPENCV_MODES = frozenset({"RGB", "RGBA", "L", "I;16", "I;16B", "I"})
 _TURNED_BY_PILLOW = frozenset({"TIFF"})  # formats whose size in the header is that of the upright image
+_JPEG_FORMATS = frozenset({"JPEG", "MPO"})
+_REDUCED = {
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_REDUCED_BGR = frozenset(_REDUCED.values()) - {cv2.IMREAD_COLOR_RGB}  # OpenCV does not give these as RGB
 _OPENCV_FORMATS = frozenset({"JPEG", "MPO", "PNG", "BMP", "PPM", "WEBP"})
 
 
@@ -171,6 +179,8 @@ def _decode(path: str | os.PathLike[str], data: bytes, flags: int, mode: str, ma
     if header.mode in _OPENCV_MODES and header.format in _OPENCV_FORMATS and _is_complete(data, header.format):
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
         if pixels is not None:
+            if flags in _REDUCED_BGR:
+                pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
             return _orient(pixels, header.orientation)
     if header.mode == "F":
         raise ImageReadError(path, "the file holds floating point values; save it with 8 or 16 bits a channel")
@@ -231,6 +241,52 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int | None = None) -
     >>> folder.cleanup()
     """
     return _decode(path, _read_bytes(path), cv2.IMREAD_COLOR_RGB, "RGB", max_pixels)
+
+
+def read_reduced(
+    path: str | os.PathLike[str], shape: tuple[int, int], *, max_pixels: int | None = None
+) -> tuple[np.ndarray, Header]:
+    """Read an image file that will be resized anyway: a large JPEG at a half, a quarter or an eighth of its size.
+
+    A JPEG file is decoded at reduced size from the coarse part of its
+    coefficients, which is nearly the average over areas and costs a fraction
+    of the time and the memory. At least twice the size wanted is kept in both
+    directions, so that the rest is left to a proper resizing; other files are
+    decoded whole.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    shape : tuple of (int, int)
+        Height and width to which the upright image will be resized.
+    max_pixels : int, default=None
+        Refuse larger images, see `read_image`.
+
+    Returns
+    -------
+    image : ndarray of shape (H, W, 3), uint8
+        The image in RGB order, upright; each side is that of the file, or a
+        half, a quarter or an eighth of it rounded up.
+    header : Header
+        What the header says, with the size of the whole image.
+
+    Raises
+    ------
+    ImageReadError
+        See `read_image`; also if the size in the header is not that of the
+        pixels.
+    """
+    data = _read_bytes(path)
+    header = _open(path, io.BytesIO(data), max_pixels)[1]
+    height, width = header.shape
+    most = min(height // max(2 * shape[0], 1), width // max(2 * shape[1], 1))
+    factor = 1 if header.format not in _JPEG_FORMATS else max(f for f in _REDUCED if f <= max(most, 1))
+    pixels = _decode(path, data, _REDUCED[factor], "RGB", max_pixels)
+    reduced = -(-height // factor), -(-width // factor)
+    if pixels.shape[:2] not in (header.shape, reduced):  # Pillow, where OpenCV fails, decodes the whole
+        raise ImageReadError(path, "the size in the header is not that of the pixels")
+    return pixels, header
 
 
 def read_mask(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> np.ndarray:

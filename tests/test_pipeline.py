@@ -175,11 +175,11 @@ def test_a_damaged_cache_entry_is_computed_again(files, tmp_path):
 
 
 def test_each_file_is_decoded_once(files, monkeypatch):
-    from skinseg import _record
+    from skinseg import reading
 
     calls = []
-    read = _record.read_image
-    monkeypatch.setattr(_record, "read_image", lambda path: calls.append(path) or read(path))
+    read = reading._read_bytes
+    monkeypatch.setattr(reading, "_read_bytes", lambda path: calls.append(path) or read(path))
     for steps in (
         [("r", ImageResizer(64)), ("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())],
         [("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())],

