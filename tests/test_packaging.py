@@ -52,8 +52,10 @@ def test_wheel(built):
     assert {f"skinseg/weights/{entry['file']}" for entry in manifest.values()} <= set(names)
     assert sum(info.file_size for info in weights) < WEIGHTS_LIMIT
     assert path.stat().st_size - sum(info.compress_size for info in weights) < LIMIT
-    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "skinseg").rglob("*.py")}
-    assert modules == {name for name in names if name.endswith(".py")}
+    modules = {
+        str(file.relative_to(ROOT)) for ending in ("py", "pyi") for file in (ROOT / "skinseg").rglob(f"*.{ending}")
+    }
+    assert modules == {name for name in names if name.endswith((".py", ".pyi"))}
     assert "License-Expression: BSD-3-Clause" in metadata
     assert any("LICENSE" in name for name in names)
 
