@@ -9,43 +9,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from ._command import (
+    NOTICE,
+    TABLES,
+    Command,
+    check_out,
+    check_tables,
+    finish_run,
+    hash_of_file,
+    note,
+    run_options,
+    say_count,
+)
 from ._names import SEGMENTERS
 from ._version import __version__
 
-if TYPE_CHECKING:
-    from .runs import RunSummary
-
 __all__ = ["main"]
 
-NOTICE = "Research software, no medical device: no result is a diagnosis."
-_TABLES = (".csv", ".tsv", ".parquet")
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class _Command(click.Command):
-    """A command whose errors of input are one line and not a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (OSError, ValueError, ImportError, MemoryError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            text = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
-            raise click.UsageError(text, ctx) from None
-        except KeyboardInterrupt as error:
-            click.echo(f"\n{str(error) or 'interrupted'}", err=True)
-            ctx.exit(130)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples as they are, without rewrapping."""
-        if self.epilog:
-            formatter.write_paragraph()
-            formatter.write(self.epilog.rstrip() + "\n")
 
 
 @click.group(context_settings=_SETTINGS, epilog=NOTICE)
@@ -56,7 +41,7 @@ def main() -> None:
 
 def _command(name: str, *examples: str, group: click.Group = main) -> Callable[[Callable[..., Any]], click.Command]:
     epilog = "\n".join(["Examples:", *(f"  {example}" for example in examples), "", NOTICE])
-    return group.command(name, cls=_Command, epilog=epilog)
+    return group.command(name, cls=Command, epilog=epilog)
 
 
 _jobs = click.option("-j", "--jobs", type=int, default=None, metavar="N", help="Parallel workers; -1 for all cores.")
@@ -101,71 +86,6 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
     return FrozenEstimator(model)  # it is fitted, and stays as it was saved
 
 
-def _check_out(path: Path, suffixes: tuple[str, ...], option: str = "--out") -> Path:
-    """Refuse what cannot be written before hours of work, and not after."""
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise click.BadParameter(f"{path} must end in {' or '.join(suffixes)}", param_hint=option)
-    if path.is_dir() or not path.parent.is_dir():
-        problem = "is a folder" if path.is_dir() else "lies in a folder that does not exist; make it first"
-        raise click.BadParameter(f"{path} {problem}", param_hint=option)
-    return path
-
-
-def _check_tables(out: Path, errors: Path | None) -> None:
-    _check_out(out, _TABLES)
-    if errors is not None:
-        _check_out(errors, _TABLES, "--errors")
-
-
-def _count(n_images: int) -> str:
-    return f"{n_images} image{'s' if n_images > 1 else ''}"
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)
-
-
-def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of a long run."""
-    for option in (
-        click.option("--retry-failed", is_flag=True, help="When going on: try again the images that failed."),
-        click.option("--fresh", is_flag=True, help="Start over, and throw away what a stopped call has done."),
-        click.option(
-            "--errors", type=click.Path(path_type=Path), metavar="FILE",
-            help="Table to write besides of the images with an error: image, error.",
-        ),
-    ):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _hash_of_file(name: str) -> str | None:
-    """Tell a model file by its content; None for what comes with the package."""
-    from hashlib import sha256
-
-    return sha256(Path(name).read_bytes()).hexdigest() if Path(name).is_file() else None
-
-
-def _finish(summary: RunSummary, what: str, has_table: bool = True) -> None:
-    """List what failed at the end; exit code 1 if anything did."""
-    from .runs._drive import rate_of
-
-    earlier = f" ({summary.n_earlier} of them in earlier calls)" if summary.n_earlier else ""
-    speed = f"; {text}" if (text := rate_of(summary)) else ""
-    click.echo(f"{summary.n_images - summary.n_failed} of {summary.n_images} images {what}{earlier}{speed}")
-    empty, failed = [f"  {name}" for name in summary.empty], [f"  {name}: {text}" for name, text in summary.failed]
-    for count, lines, title in (
-        (summary.n_empty, empty, "no lesion found in"), (summary.n_failed, failed, "failed:"),
-    ):  # fmt: skip
-        if count:
-            rest = count - len(lines)
-            where = "; the table has them" if has_table else "; --errors FILE lists all"
-            _note("\n".join([f"{title} {_count(count)}", *lines, *([f"  ... and {rest} more{where}"] if rest else [])]))
-    _note(NOTICE)
-    if summary.n_failed:
-        sys.exit(1)
-
-
 @_command(
     "segment",
     "skinseg segment photos/ --out masks/",
@@ -181,7 +101,7 @@ def _finish(summary: RunSummary, what: str, has_table: bool = True) -> None:
     help="Table to write besides, .csv, .tsv or .parquet: image, mask, confidence of the outline, error.",
 )  # fmt: skip
 @_segmenter
-@_run_options
+@run_options
 @_jobs
 @_quiet
 def segment(
@@ -199,18 +119,18 @@ def segment(
     for path, option in ((table, "--table"), (errors, "--errors")):
         if path is not None:
             out.mkdir(parents=True, exist_ok=True)  # where the table may go as well
-            _check_out(path, _TABLES, option)
+            check_out(path, TABLES, option)
     summary = segment_to_folder(
         find_images(images), out, _make_segmenter(segmenter), table=table, errors=errors, fresh=fresh,
-        retry_failed=retry_failed, model_id=_hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=_note,
+        retry_failed=retry_failed, model_id=hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=note,
     )  # fmt: skip
     if summary.n_doubtful:
-        _note(f"worth a look, with a confidence below {DOUBTFUL}: {_count(summary.n_doubtful)}")
+        note(f"worth a look, with a confidence below {DOUBTFUL}: {say_count(summary.n_doubtful)}")
         for image, confidence in summary.doubtful:
-            _note(f"  {image}: {confidence:.2f}")
+            note(f"  {image}: {confidence:.2f}")
         if summary.n_doubtful > len(summary.doubtful):
-            _note(f"  ... and {summary.n_doubtful - len(summary.doubtful)} more; --table FILE tells all confidences")
-    _finish(summary, f"segmented into {out}", table is not None)
+            note(f"  ... and {summary.n_doubtful - len(summary.doubtful)} more; --table FILE tells all confidences")
+    finish_run(summary, f"segmented into {out}", table is not None)
 
 
 @_command(
@@ -228,7 +148,7 @@ def segment(
 )
 @_segmenter
 @click.option("--groups", metavar="A,B,...", help="Groups of features, separated by commas; all by default.")
-@_run_options
+@run_options
 @_jobs
 @_quiet
 def features(
@@ -244,14 +164,14 @@ def features(
     from .bulk import measure_to_file
     from .outlining import find_images, find_masks
 
-    _check_tables(out, errors)
+    check_tables(out, errors)
     files = find_images(images)
     summary = measure_to_file(
         files, out, segmenter=None if masks else _make_segmenter(segmenter),
         masks=find_masks(files, masks) if masks else None, groups=_split(groups), errors=errors, fresh=fresh,
-        retry_failed=retry_failed, model_id=_hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=_note,
+        retry_failed=retry_failed, model_id=hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=note,
     )  # fmt: skip
-    _finish(summary, f"measured into {out}")
+    finish_run(summary, f"measured into {out}")
 
 
 @_command(
@@ -304,7 +224,7 @@ def train(table: Path, out: Path, **options: Any) -> None:
     """
     from .training import train_from_table
 
-    _check_out(out, (".skops",))
+    check_out(out, (".skops",))
     segmenter = _make_segmenter(options.pop("segmenter"), learns=True)
     where = dict(_parse_where(text) for text in options.pop("where"))
     metadata = _split(options.pop("metadata_columns"))
@@ -343,7 +263,7 @@ def _parse_where(text: str) -> tuple[str, str]:
     "--table", type=click.Path(path_type=Path), help="Table of the clinical columns: age, sex, site, or the model's."
 )
 @click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
-@_run_options
+@run_options
 @_jobs
 @_quiet
 def predict(
@@ -363,7 +283,7 @@ def predict(
     from .datasets import load_lesion_table
     from .outlining import find_images
 
-    _check_tables(out, errors)
+    check_tables(out, errors)
     if model == "melanoma":
         fitted = skinseg.load_pretrained(model)
     elif Path(model).is_file():
@@ -379,9 +299,9 @@ def predict(
         metadata = rows_for(files, load_lesion_table(table, image_column=image_column).frame, image_column)
     summary = predict_to_file(
         files, out, fitted, metadata=metadata, errors=errors, fresh=fresh, retry_failed=retry_failed,
-        model_id=_hash_of_file(model), n_jobs=jobs, verbose=not quiet, tell=_note,
+        model_id=hash_of_file(model), n_jobs=jobs, verbose=not quiet, tell=note,
     )  # fmt: skip
-    _finish(summary, f"predicted into {out}")
+    finish_run(summary, f"predicted into {out}")
 
 
 @_command(
@@ -563,7 +483,7 @@ def fetch_dataset(name: str, home: Path | None, accept_license: bool, quiet: boo
     if numbers:
         given["collections"] = [int(number) for number in numbers]
     data = fetch_by_name(name, home, accept_license=accept_license, verbose=not quiet, on_missing="ignore", **given)
-    click.echo(f"{_count(len(data.images))} of {name} in {get_data_home(home) / name}")
+    click.echo(f"{say_count(len(data.images))} of {name} in {get_data_home(home) / name}")
     if len(data.missing):
         click.echo(f"{len(data.missing)} files are missing or empty; see skinseg datasets verify {name}", err=True)
 

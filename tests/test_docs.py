@@ -72,6 +72,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/evaluation.md",
         "docs/explanations.md",
         "docs/features.md",
+        "docs/long_runs.md",
         "docs/metadata_routing.md",
         "docs/metrics.md",
         "docs/networks.md",

@@ -135,6 +135,10 @@ def test_an_image_that_is_given_twice_is_measured_once(images, tmp_path, monkeyp
         measure([], tmp_path / "f.csv")
     with pytest.raises(ValueError, match="got 1 masks for 2 images"):
         measure(images[:2], tmp_path / "f.csv", masks=images[:1])
+    with pytest.raises(ValueError, match=r"or a segmenter such as PretrainedSegmenter\(\); got None"):
+        measure(images[:2], tmp_path / "f.csv", segmenter=None)
+    with pytest.raises(ValueError, match=r"SuperpixelSegmenter learns; fit it, and put it in as FrozenEstimator"):
+        measure(images[:2], tmp_path / "f.csv", segmenter=skinseg.SuperpixelSegmenter())
 
 
 # ---------------------------------------------------------------------- going on
@@ -646,13 +650,13 @@ def test_lines_of_progress_where_there_is_no_terminal(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(_progress.time, "monotonic", lambda: now[0])
     with Progress("features", 10_000, 4_000, 1) as progress:
-        for _ in range(4):
+        for _ in range(6):
             now[0] += 20
             progress.update(1000, 2)
     assert capsys.readouterr().err.splitlines() == [
         "features: 6,000 of 10,000 images (60 %), 50.0 images/s, 1 min 20 s left, 4 failed",
         "features: 8,000 of 10,000 images (80 %), 50.0 images/s, 40 s left, 8 failed",
-        "features: 8,000 of 10,000 images (80 %), 50.0 images/s, 40 s left, 8 failed",
+        "features: 10,000 of 10,000 images (100 %), 50.0 images/s, 12 failed",
     ]
     with Progress("features", 10, 0, 0) as progress:
         now[0] += 100

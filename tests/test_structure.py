@@ -26,7 +26,7 @@ LEVELS = [
     {"persistence", "bulk", "inspection"},
     {"evaluation"},
     {"training"},
-    {"demo"},
+    {"demo", "_command"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 
 from .._batches import BatchRunner
 from .._version import __version__
@@ -34,7 +36,8 @@ def measure_files(
     images : sequence of Path
         The files.
     segmenter : segmenter, default=None
-        Outlines the lesions, where no masks are given.
+        Outlines the lesions, where no masks are given; one that learns comes
+        fitted, as ``FrozenEstimator(segmenter)``.
     masks : sequence of Path, default=None
         Mask files, one an image.
     groups : sequence of str, default=None
@@ -50,6 +53,10 @@ def measure_files(
     -------
     DataFrame
         A row an image: ``image``, the features, ``error``.
+
+    See Also
+    --------
+    measure_to_file : For so many that a run may be stopped in the middle.
     """
     return collect(_MeasureJob(images, segmenter, masks, groups, max_side, n_jobs), verbose=verbose)
 
@@ -85,7 +92,8 @@ def measure_to_file(
         The table, ``.csv``, ``.tsv`` or ``.parquet``: a row an image in their
         order, as `measure_files` gives it.
     segmenter : segmenter, default=None
-        Outlines the lesions, where no masks are given.
+        Outlines the lesions, where no masks are given; one that learns comes
+        fitted, as ``FrozenEstimator(segmenter)``.
     masks : sequence of Path, default=None
         Mask files, one an image.
     groups : sequence of str, default=None
@@ -214,6 +222,13 @@ class _MeasureJob(Job):
         featurizer = ABCDFeaturizer() if groups is None else ABCDFeaturizer(groups=tuple(groups))
         steps: list[tuple[str, Any]] = [("resizer", ImageResizer(max_side)), ("featurizer", featurizer)]
         if masks is None:
+            if segmenter is None or isinstance(segmenter, str):
+                raise ValueError(f"expected masks, or a segmenter such as PretrainedSegmenter(); got {segmenter!r}")
+            if get_tags(segmenter).requires_fit and not isinstance(segmenter, FrozenEstimator):
+                raise ValueError(
+                    f"{type(segmenter).__name__} learns; fit it, and put it in as FrozenEstimator(segmenter) of "
+                    "sklearn.frozen, so that it stays as it is"
+                )
             steps.insert(1, ("segmenter", segmenter))
         elif len(masks) != len(images):
             raise ValueError(f"expected one mask an image, got {len(masks)} masks for {len(images)} images")

@@ -42,7 +42,7 @@ class Progress:
 
     def __init__(self, what: str, total: int, done: int, verbose: int, *, every: float = _EVERY) -> None:
         self.what, self.total, self.done, self.begun = what, total, done, done
-        self.failed = 0
+        self.failed = self._said = 0
         self.every = every
         self.shown = verbose > 0
         self._bar: Any = None
@@ -61,7 +61,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif self.shown and kind is None and self._told > self._start:
+        elif self.shown and kind is None and self._told > self._start and self._said < self.done:
             self._line()  # a log that has lines also tells the end
 
     @property
@@ -87,11 +87,12 @@ class Progress:
             self._line()
 
     def _line(self) -> None:
-        left = duration((self.total - self.done) / self.rate) if self.rate > 0 else "unknown time"
+        self._said = self.done
+        left = f", {duration((self.total - self.done) / self.rate)} left" if self.begun < self.done < self.total else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
         print(
             f"{self.what}: {self.done:,} of {self.total:,} images ({100 * self.done / max(self.total, 1):.0f} %), "
-            f"{self.rate:.1f} images/s, {left} left{failed}",
+            f"{self.rate:.1f} images/s{left}{failed}",
             file=sys.stderr,
             flush=True,
         )

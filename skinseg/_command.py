@@ -1,0 +1,118 @@
+"""What the subcommands of ``skinseg`` share: errors in one line, options of a long run, and what is said at its end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .runs import RunSummary
+
+__all__ = [
+    "NOTICE",
+    "TABLES",
+    "Command",
+    "check_out",
+    "check_tables",
+    "finish_run",
+    "hash_of_file",
+    "note",
+    "run_options",
+    "say_count",
+]
+
+NOTICE = "Research software, no medical device: no result is a diagnosis."
+TABLES = (".csv", ".tsv", ".parquet")
+
+
+class Command(click.Command):
+    """A command whose errors of input are one line and not a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (OSError, ValueError, ImportError, MemoryError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            text = "; ".join([str(error) or type(error).__name__, *getattr(error, "__notes__", ())])
+            raise click.UsageError(text, ctx) from None
+        except KeyboardInterrupt as error:
+            click.echo(f"\n{str(error) or 'interrupted'}", err=True)
+            ctx.exit(130)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples as they are, without rewrapping."""
+        if self.epilog:
+            formatter.write_paragraph()
+            formatter.write(self.epilog.rstrip() + "\n")
+
+
+def check_out(path: Path, suffixes: tuple[str, ...], option: str = "--out") -> Path:
+    """Refuse what cannot be written before hours of work, and not after."""
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise click.BadParameter(f"{path} must end in {' or '.join(suffixes)}", param_hint=option)
+    if path.is_dir() or not path.parent.is_dir():
+        problem = "is a folder" if path.is_dir() else "lies in a folder that does not exist; make it first"
+        raise click.BadParameter(f"{path} {problem}", param_hint=option)
+    return path
+
+
+def check_tables(out: Path, errors: Path | None) -> None:
+    check_out(out, TABLES)
+    if errors is not None:
+        check_out(errors, TABLES, "--errors")
+
+
+def say_count(n_images: int) -> str:
+    return f"{n_images} image{'s' if n_images > 1 else ''}"
+
+
+def note(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a long run."""
+    for option in (
+        click.option("--retry-failed", is_flag=True, help="When going on: try again the images that failed."),
+        click.option("--fresh", is_flag=True, help="Start over, and throw away what a stopped call has done."),
+        click.option(
+            "--errors", type=click.Path(path_type=Path), metavar="FILE",
+            help="Table to write besides of the images with an error: image, error.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def hash_of_file(name: str) -> str | None:
+    """Tell a model file by its content; None for what comes with the package."""
+    from hashlib import sha256
+
+    return sha256(Path(name).read_bytes()).hexdigest() if Path(name).is_file() else None
+
+
+def finish_run(summary: RunSummary, what: str, has_table: bool = True) -> None:
+    """List what failed at the end; exit code 1 if anything did."""
+    from .runs._drive import rate_of
+
+    earlier = f" ({summary.n_earlier} of them in earlier calls)" if summary.n_earlier else ""
+    speed = f"; {text}" if (text := rate_of(summary)) else ""
+    click.echo(f"{summary.n_images - summary.n_failed} of {summary.n_images} images {what}{earlier}{speed}")
+    empty, failed = [f"  {name}" for name in summary.empty], [f"  {name}: {text}" for name, text in summary.failed]
+    for count, lines, title in (
+        (summary.n_empty, empty, "no lesion found in"), (summary.n_failed, failed, "failed:"),
+    ):  # fmt: skip
+        if count:
+            rest = count - len(lines)
+            where = "; the table has them" if has_table else "; --errors FILE lists all"
+            note(
+                "\n".join([f"{title} {say_count(count)}", *lines, *([f"  ... and {rest} more{where}"] if rest else [])])
+            )
+    note(NOTICE)
+    if summary.n_failed:
+        sys.exit(1)
