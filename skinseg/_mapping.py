@@ -16,6 +16,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.utils.validation import check_memory
 
+from ._dask import active_client, stream_on_dask
 from .exceptions import EmptyMaskWarning, ImageBatchError, ImageReadError, ModelFileError
 from .images import LesionImage
 
@@ -25,6 +26,7 @@ __all__ = [
     "batches_of",
     "fail",
     "hash_of",
+    "in_pool",
     "label_of",
     "load_or_fail",
     "map_batches",
@@ -67,11 +69,23 @@ def opencv_threads(n_threads: int) -> Iterator[None]:
                 cv2.setNumThreads(before)
 
 
+_here = threading.local()
+
+
+def in_pool() -> bool:
+    """Whether this thread is one of several that work on batches in one process, and should not start more."""
+    return getattr(_here, "in_pool", False)
+
+
 def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any]) -> Any:
-    if threading.current_thread() is not threading.main_thread():
-        return function(batch)  # a thread of the calling process, which has bounded OpenCV for all of them
-    with opencv_threads(1):
-        return function(batch)
+    before = in_pool()
+    # a thread of the calling process, or of a Dask worker, where joblib bounds nothing
+    _here.in_pool = threading.current_thread() is not threading.main_thread()
+    try:
+        with opencv_threads(1):
+            return function(batch)
+    finally:
+        _here.in_pool = before
 
 
 def map_batches(
@@ -145,16 +159,21 @@ def stream_batches(
     batches : iterable
         The batches.
     n_jobs : int, default=None
-        Workers, as in joblib.
+        Workers, as in joblib; on a Dask cluster all, unless it is 1.
 
     Yields
     ------
     batch, result : object, object
         The batch and what the function gave.
     """
-    if effective_n_jobs(n_jobs) == 1:
+    client = active_client()
+    if n_jobs == 1 or (client is None and effective_n_jobs(n_jobs) == 1):
         for batch in batches:
             yield batch, function(batch)
+        return
+    if client is not None:
+        with closing(stream_on_dask(client, _run_in_worker, function, batches)) as stream:
+            yield from stream
         return
     drawn: deque[Any] = deque()  # results come in the order in which batches were drawn
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import joblib
 import numpy as np
 
-from .._mapping import batches_of
+from .._mapping import batches_of, in_pool
 from ..exceptions import ModelFileError
 
 __all__ = [
@@ -157,6 +157,8 @@ def packaged_network(name: str = "lesion_unet") -> PackagedNetwork:
 
 def _n_threads() -> int:
     """Cores of this process: its share of them in a worker of joblib."""
+    if in_pool():
+        return 1
     cores = int(joblib.cpu_count())
     granted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # it may be a list, one a level
     return min(cores, int(granted)) if granted.isdecimal() and int(granted) else cores
