@@ -8,12 +8,14 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from typing import Any
 
 import cv2
 import joblib
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
+from joblib.parallel import get_active_backend
 from sklearn.utils.validation import check_memory
 
 from ._dask import active_client, stream_on_dask
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 _LISTED_NAMES = 10
+_ROUND = 4  # batches a worker, where results cannot be had one by one
 
 
 def batches_of(items: Any, size: int) -> Iterator[Any]:
@@ -174,6 +177,12 @@ def stream_batches(
     if client is not None:
         with closing(stream_on_dask(client, _run_in_worker, function, batches)) as stream:
             yield from stream
+        return
+    if not get_active_backend()[0].supports_return_generator:  # such as Ray's: some batches at a time
+        batches = iter(batches)
+        with Parallel(n_jobs=n_jobs, batch_size=1) as parallel:
+            while part := list(islice(batches, _ROUND * effective_n_jobs(n_jobs))):
+                yield from zip(part, parallel(delayed(_run_in_worker)(function, batch) for batch in part), strict=True)
         return
     drawn: deque[Any] = deque()  # results come in the order in which batches were drawn
 

@@ -1,16 +1,19 @@
 """The same code on a Dask cluster: two processes of this machine, one of which is killed in the middle."""
 
+import importlib.util
 import os
 import signal
 import time
 from concurrent.futures import BrokenExecutor
 from contextlib import closing, suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from joblib import parallel_config
+from joblib.parallel import ThreadingBackend
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold, cross_validate
 
@@ -32,6 +35,8 @@ from skinseg.networks._packaged import _n_threads
 
 distributed = pytest.importorskip("distributed")
 cloudpickle = pytest.importorskip("cloudpickle")
+
+EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "grid_search_on_dask.py"
 
 pytestmark = pytest.mark.xdist_group("dask")  # one cluster for all
 
@@ -233,6 +238,23 @@ def test_memory_is_bounded_and_a_stream_may_be_left(client, recwarn):
     assert not recwarn.list
 
 
+def test_a_backend_that_gives_lists_gets_some_batches_at_a_time():
+    """As those of Ray and of multiprocessing do."""
+
+    class Lists(ThreadingBackend):
+        supports_return_generator = False
+
+    drawn = []
+    batches = (drawn.append(i) or i for i in range(20))
+    with (
+        parallel_config(backend=Lists(), n_jobs=2),
+        closing(stream_batches(lambda batch: 2 * batch, batches)) as stream,
+    ):
+        assert next(stream) == (0, 0)
+        assert len(drawn) == 8
+        assert list(stream) == [(i, 2 * i) for i in range(1, 20)]
+
+
 def ask_threads():
     """Make a function that goes to a worker by value, for this file is no module there."""
 
@@ -319,3 +341,19 @@ def test_what_a_worker_cannot_import_is_told(client):
 
     with parallel_config(backend="dask"), pytest.raises(RuntimeError, match="different environments"):
         list(stream_batches(Absent(), [0]))
+
+
+def test_the_example_runs(client, tmp_path, capsys):
+    spec = importlib.util.spec_from_file_location("example", EXAMPLE)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    search = example.main(
+        ["--scheduler", client.scheduler.address, "--folder", str(tmp_path), "--samples", "18", "--seed", "2"]
+    )
+    text = capsys.readouterr().out
+    assert text.startswith("18 images, 2 cores: measured in ")
+    assert text.count("ROC AUC") == 2 * 3
+    assert f"chosen: {search.best_params_}" in text
+    assert len(list((tmp_path / "cache").rglob("output.pkl"))) == 2 * 18  # each image once a setting
+    files = sorted(tmp_path.glob("*.png"))
+    assert search.best_estimator_.predict_proba(files).shape == (18, 2)
