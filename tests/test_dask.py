@@ -312,7 +312,19 @@ def test_a_stream_within_a_stream(client):
         assert list(stream) == [(1, 10), (2, 30), (3, 60), (4, 100), (5, 150)]
 
 
-def test_a_batch_that_kills_every_worker_is_told(client):
+@pytest.fixture
+def no_second_try(client):
+    """Of a batch of which a worker died."""
+
+    def allow(failures, dask_scheduler):
+        dask_scheduler.allowed_failures = failures
+
+    client.run_on_scheduler(allow, 0)
+    yield
+    client.run_on_scheduler(allow, 3)
+
+
+def test_a_batch_that_kills_every_worker_is_told(no_second_try):
     """joblib would wait for ever, as of its version 1.6."""
 
     def die(batch):
@@ -320,18 +332,29 @@ def test_a_batch_that_kills_every_worker_is_told(client):
             os.kill(os.getpid(), signal.SIGKILL)
         return batch
 
-    def allow(failures, dask_scheduler):
-        dask_scheduler.allowed_failures = failures
+    with parallel_config(backend="dask"), pytest.raises(BrokenExecutor, match="1 workers died of it"):
+        list(stream_batches(die, [0, 1, 2]))
 
-    client.run_on_scheduler(allow, 0)
-    try:
-        with (
-            parallel_config(backend="dask"),
-            pytest.raises(BrokenExecutor, match="1 workers died of it: it needs more"),
-        ):
-            list(stream_batches(die, [0, 1, 2]))
-    finally:
-        client.run_on_scheduler(allow, 3)
+
+def test_an_image_that_kills_every_worker_gets_an_error(no_second_try, files, monkeypatch):
+    def killing(client, work, function, batches):
+        def run(batch):
+            if 5 in batch.positions:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(batch)
+
+        yield from stream_on_dask(client, work, run, batches)
+
+    def measure():
+        return measure_files(files, segmenter=ThresholdSegmenter(), groups=["color"], max_side=96)
+
+    expected = measure()
+    monkeypatch.setattr("skinseg._mapping.stream_on_dask", killing)
+    with parallel_config(backend="dask"):
+        table = measure()
+    assert table["error"].ne("").to_numpy().nonzero()[0].tolist() == [5]
+    assert "died" in table["error"][5]
+    pd.testing.assert_frame_equal(table.drop(index=5), expected.drop(index=5), check_exact=True)
 
 
 def test_what_a_worker_cannot_import_is_told(client):

@@ -76,9 +76,11 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/metadata_routing.md",
         "docs/metrics.md",
         "docs/networks.md",
+        "docs/peers.md",
         "docs/preprocessing.md",
         "docs/pretrained_melanoma.md",
         "docs/pretrained_segmenter.md",
+        "docs/scaling.md",
         "docs/segmentation.md",
     ],
 )
@@ -86,6 +88,8 @@ def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     """With the file names of the text standing for lesions made here."""
     if page == "docs/networks.md":
         pytest.importorskip("keras")
+    if page == "docs/scaling.md":
+        pytest.importorskip("distributed")
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
     monkeypatch.chdir(lesion_files)
