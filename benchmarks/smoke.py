@@ -17,17 +17,21 @@ def run_once(benchmark):
     params = params if params and isinstance(params[0], tuple) else (params,) if params else ()
     cache = (benchmark().setup_cache(),) if hasattr(benchmark, "setup_cache") else ()
     names = [name for name in dir(benchmark) if name.startswith(("time_", "peakmem_", "track_"))]
+    # the memory of what is timed anyway is the same call once more
+    names = [name for name in names if name.replace("peakmem_", "time_") not in names or name.startswith("time_")]
     first, *others = params or ((),)
     for values in itertools.product(first[:1] if others else first, *others) if params else [()]:
+        instance = benchmark()
+        try:
+            instance.setup(*cache, *values) if hasattr(instance, "setup") else None
+        except NotImplementedError:  # as asv has it, this combination is none
+            continue
         for name in names:
-            instance = benchmark()
-            if hasattr(instance, "setup"):
-                instance.setup(*cache, *values)
             start = time.perf_counter()
             getattr(instance, name)(*cache, *values)
             print(f"{1e3 * (time.perf_counter() - start):9.1f} ms  {benchmark.__name__}.{name} {values}")
-            if hasattr(instance, "teardown"):
-                instance.teardown(*cache, *values)
+        if hasattr(instance, "teardown"):
+            instance.teardown(*cache, *values)
 
 
 def main():
@@ -36,7 +40,8 @@ def main():
     for module in modules:
         contents = vars(importlib.import_module(f"benchmarks.{module}"))
         for benchmark in contents.values():
-            if inspect.isclass(benchmark) and benchmark.__module__ == f"benchmarks.{module}":
+            own = inspect.isclass(benchmark) and benchmark.__module__ == f"benchmarks.{module}"
+            if own and not benchmark.__name__.startswith("_"):
                 run_once(benchmark)
 
 

@@ -21,7 +21,7 @@ def _lesions(n):
 
 
 class Training:
-    """Three epochs of 16 images, the first of which traces the network."""
+    """Two epochs of 16 images, the first of which traces the network."""
 
     params = (SIDES, tuple(NETWORKS))
     param_names = ("side", "network")
@@ -29,7 +29,7 @@ class Training:
 
     def setup(self, side, network):
         self.images, self.masks = _lesions(16)
-        self.segmenter = NETWORKS[network](side).set_params(epochs=3, cache="memory", random_state=0)
+        self.segmenter = NETWORKS[network](side).set_params(epochs=2, cache="memory", random_state=0)
 
     def time_fit(self, side, network):
         self.segmenter.fit(self.images, self.masks)
