@@ -222,7 +222,7 @@ def difference_of(row):
     largest = max(map(abs, found))
     if largest < 1e-4:
         return "equal" if largest < 1e-9 else "below 0.01 %"
-    return "{:+.2f} % ({:+.2f} to {:+.2f})".format(*(100 * round(value, 6) + 0.0 for value in found))
+    return "{:+.2f} % ({:+.2f} to {:+.2f})".format(*(round(100 * value, 2) + 0.0 for value in found))  # no -0.00
 
 
 def judge(result):

@@ -58,7 +58,7 @@ class Worker:
             )
         try:
             ready = self._read()
-        except PeerError:
+        except BaseException:
             self.close()
             raise
         self.versions, self.columns = ready["versions"], ready["columns"]
