@@ -142,7 +142,7 @@ def test_memory_measures_each_image_once_a_setting(files, lesions, tmp_path, mon
 
     monkeypatch.setattr(ThresholdSegmenter, "_segment", counted)
     grid = {"lesion__segmenter__method": ["otsu", "li"], "classifier__C": [0.01, 0.1, 1]}
-    GridSearchCV(small_pipeline(memory=str(tmp_path)), grid, cv=4).fit(files, lesions.target)
+    GridSearchCV(small_pipeline(memory=str(tmp_path)), grid, cv=5).fit(files, lesions.target)
     assert len(calls) == len(set(calls)) == 2 * len(files)
 
 
