@@ -77,7 +77,7 @@ def test_sdist(built):
 def test_extras():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(project["optional-dependencies"]) == {
-        "all", "bench", "data", "deep", "docs", "export", "imagenet", "report", "test",
+        "all", "bench", "data", "deep", "docs", "export", "imagenet", "report", "scale", "test",
     }  # fmt: skip
     assert project["name"] == "scikit-skinseg"
     assert "version" in project["dynamic"]
