@@ -10,7 +10,8 @@ from skinseg.datasets import make_lesions
 DATA = Path(os.environ.get("SKINSEG_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
-# one process runs all of these (--dist loadgroup), for to import Keras and to trace a network takes seconds
+# One process runs all of a file of these, or of an estimator in test_common.py (--dist loadgroup): to trace a network
+# takes seconds, and what was traced is kept in its process. The groups are shared out among the processes.
 NEEDS_KERAS = (
     "tests/classification/test_network",
     "tests/networks/",
@@ -27,7 +28,9 @@ NEEDS_KERAS = (
 def pytest_collection_modifyitems(items):
     for item in items:
         if any(name in item.nodeid for name in NEEDS_KERAS):
-            item.add_marker(pytest.mark.xdist_group("keras"))
+            file, _, test = item.nodeid.partition("::")
+            estimator = test.partition("[")[2].partition("-")[0] if file == "tests/test_common.py" else ""
+            item.add_marker(pytest.mark.xdist_group(f"keras {file} {estimator}"))
     if not (DATA / "isic2017" / "isic2017.csv").exists():
         skip = pytest.mark.skip(reason=f"no real images in {DATA.name} (set SKINSEG_DATA)")
         for item in items:
