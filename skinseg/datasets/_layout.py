@@ -445,7 +445,7 @@ def _find_problems(
             if (row, kind) not in bad:
                 rows[row][kind] = str(path)
         batches = [rows[start : start + _ROWS_AT_ONCE] for start in range(0, n_rows, _ROWS_AT_ONCE)]
-        parts = Parallel(n_jobs=n_jobs, prefer="threads")(delayed(_problems_of_rows)(batch) for batch in batches)
+        parts = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(_problems_of_rows)(batch) for batch in batches)
         found = enumerate(problems for part in parts for problems in part)
         bad |= {(row, kind): text for row, problems in found for kind, text in problems.items()}
     return [

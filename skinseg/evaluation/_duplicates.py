@@ -276,7 +276,7 @@ def _confirm(
         if workers == 1:
             results = map(check, batches)
         else:  # threads: OpenCV lets go of the interpreter
-            results = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(map(delayed(check), batches))
+            results = Parallel(n_jobs=n_jobs, require="sharedmem", return_as="generator")(map(delayed(check), batches))
         for part in results:
             for key, row in part.items():
                 if key not in rows or row[3] > rows[key][3]:  # a pair may lie across two batches
