@@ -163,11 +163,15 @@ def measure_to_file(
         "command": "features",
         "skinseg": __version__,
         "segmenter": outlines,
-        "masks": "none" if masks is None else os.path.commonpath([os.path.abspath(mask.parent) for mask in masks]),
+        "masks": "none" if masks is None else _folder_of(masks),
         "groups": "all" if groups is None else ",".join(groups),
         "max_side": str(max_side),
     }
     return drive_table(job, out, errors, fresh, retry_failed, verbose, tell)
+
+
+def _folder_of(files: Sequence[Path]) -> str:
+    return os.path.commonpath({os.path.abspath(os.path.dirname(file)) for file in files})
 
 
 class _MeasureBatch:

@@ -28,7 +28,7 @@ KEY, STAMP, MADE = "_key", "_stamp", "_made"  # what was measured, in which stat
 _PART = re.compile(r"part-(\d{6,})-([0-9a-f]{8})\.parquet")
 _RUN, _LOCK, _TEMPORARY = "run.json", "lock", "tmp-"
 _MOST_ROWS = 4096  # of a part, and so in memory
-_AT_LEAST = 5.0  # seconds between two parts
+_AT_LEAST = 10.0  # seconds between two parts
 _SHARE = 0.01  # of the time so far that a kill may cost
 
 
@@ -47,7 +47,7 @@ class PartStore:
     A part is a Parquet file of some rows. It is written under another name,
     brought to the disk and renamed; its name holds the checksum of its
     content, so that every kind of damage is found. Parts are written every
-    five seconds at first, then so that a kill costs at most 1 % of the time so
+    ten seconds at first, then so that a kill costs at most 1 % of the time so
     far, and their number grows with the logarithm of that. One process has
     the folder at a time.
 
