@@ -17,7 +17,7 @@ RECIPES: dict[str, list[list[str]]] = {
         ["--no-build-isolation", "pyradiomics==3.0.1"],
     ],
     "mahotas": [["mahotas==1.4.19"]],
-    "keras": [[f"{ROOT}[deep]"]],
+    "keras": [["--editable", f"{ROOT}[deep]"]],  # the checkout as it is now
 }
 HERE = ("skinseg", "scikit-image")  # in the environment that runs this
 
