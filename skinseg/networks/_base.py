@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -28,7 +29,8 @@ from ..images import LesionImage
 from ._backend import import_keras
 from ._checkpoint import Progress, claim_folder, load_checkpoint, save_checkpoint
 from ._losses import LOSSES
-from ._pool import borrowed_model
+from ._pool import borrowed_model, first_weights
+from ._steps import trace_once
 from ._stream import SampleSource
 from ._train import MAPS, OPTIMIZERS, SCHEDULES, Plan, Task, Trainer, compile_model
 
@@ -153,7 +155,9 @@ class NetworkEstimator(ImageEstimator):
         """Send a batch, (n, size, size, 3), through the fitted network."""
         build = self._build
         key = self._model_key("run", self.architecture_)
-        with borrowed_model(key, lambda: build(self.architecture_, 0), self.weights_, self.weights_hash_) as model:
+        with borrowed_model(
+            key, lambda: trace_once(build(self.architecture_, 0)), self.weights_, self.weights_hash_
+        ) as model:
             return np.asarray(model.predict_on_batch(images.astype(np.float32, copy=False)))
 
     def _model_key(self, use: str, architecture: dict[str, Any], *compiled: Any) -> str:
@@ -215,16 +219,16 @@ class NetworkEstimator(ImageEstimator):
 
         with opencv_threads(1):
             weights = self._class_weights(source, on_failed, labels)
-            first = self._build(architecture, seed)
-            progress = Progress(self._weights_to_start(architecture, first)) if resumed is None else resumed[0]
-            if [w.shape for w in progress.weights] != [w.shape for w in first.get_weights()]:
+            build = cache(lambda: self._build(architecture, seed))
+            progress = Progress(self._weights_to_start(architecture, seed, build)) if resumed is None else resumed[0]
+            if resumed and [w.shape for w in progress.weights] != [w.shape for w in build().get_weights()]:
                 raise CheckpointError(
-                    f"{self.checkpoint_dir or 'warm_start=True'}: the weights to go on from are of another version of "
+                    f"{self.checkpoint_dir}: the weights to go on from are of another version of "
                     f"{type(self).__name__}; fit a new estimator, with another checkpoint_dir"
                 )
             key = self._model_key("train", architecture, self.optimizer, self.loss, weights)
             task = self._task
-            with borrowed_model(key, lambda: compile_model(first, self.optimizer, self.loss, weights, task)) as model:
+            with borrowed_model(key, lambda: compile_model(build(), self.optimizer, self.loss, weights, task)) as model:
                 callbacks = self._callbacks()
                 try:
                     Trainer(
@@ -319,15 +323,19 @@ class NetworkEstimator(ImageEstimator):
         order = np.random.default_rng([seed, n_records]).permutation(n_records).tolist()
         return sorted(order[held:]), sorted(order[:held])
 
-    def _weights_to_start(self, architecture: dict[str, Any], model: Any) -> list[np.ndarray]:
+    def _weights_to_start(self, architecture: dict[str, Any], seed: int, build: Callable[[], Any]) -> list[np.ndarray]:
         if self.warm_start and hasattr(self, "weights_"):
-            if [array.shape for array in self.weights_] != [array.shape for array in model.get_weights()]:
+            if [array.shape for array in self.weights_] != [array.shape for array in build().get_weights()]:
                 raise ValueError(
                     f"warm_start=True goes on from the network that is fitted, {self.architecture_}, but the "
                     f"parameters ask for {architecture}; set them back, or fit a new estimator"
                 )
             return self.weights_
-        return self._first_weights(model)
+        weights = getattr(self, "weights", None)
+        if weights == "imagenet":  # of a package of others, which may change
+            return self._first_weights(build())
+        key = self._model_key("first", architecture, seed, weights)
+        return first_weights(key, lambda: self._first_weights(build()))
 
     def _class_weights(
         self, source: SampleSource, on_failed: Callable[..., None], labels: Labels | None

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["borrowed_model", "clear_pool"]
+__all__ = ["borrowed_model", "clear_pool", "first_weights"]
 
 _KEPT = 4
+_STARTS = 2
 _lock = threading.Lock()
 _models: OrderedDict[int, tuple[str, Any, str]] = OrderedDict()
+_starts: OrderedDict[str, tuple[np.ndarray, ...]] = OrderedDict()
 
 
 @contextmanager
@@ -65,7 +67,38 @@ def _take(key: str, digest: str) -> tuple[Any, str]:
         return model, loaded
 
 
+def first_weights(key: str, make: Callable[[], Sequence[np.ndarray]]) -> list[np.ndarray]:
+    """Take the weights that a training starts from, or make them: those of a seed are always the same.
+
+    Parameters
+    ----------
+    key : str
+        All that they follow from: what builds the network, from which settings
+        and seed.
+    make : callable
+        Makes them if they are not kept; those used last are.
+
+    Returns
+    -------
+    list of ndarray
+        The weights, read only.
+    """
+    with _lock:
+        found = _starts.get(key)
+    if found is None:
+        found = tuple(np.array(array) for array in make())
+        for array in found:
+            array.flags.writeable = False
+    with _lock:
+        _starts[key] = found
+        _starts.move_to_end(key)
+        while len(_starts) > _STARTS:
+            _starts.popitem(last=False)
+    return list(found)
+
+
 def clear_pool() -> None:
-    """Let go of all models that are kept."""
+    """Let go of all models and weights that are kept."""
     with _lock:
         _models.clear()
+        _starts.clear()

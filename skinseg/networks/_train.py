@@ -16,6 +16,7 @@ from ..images import LesionImage
 from ._backend import import_keras
 from ._checkpoint import Progress
 from ._losses import jaccard, make_class_loss, make_loss
+from ._steps import trace_once
 from ._stream import SampleSource, batch_stream
 
 __all__ = [
@@ -132,7 +133,7 @@ def compile_model(
     made_loss = task.make_loss(loss, class_weight=class_weight)
     model.compile(made, made_loss, metrics=list(task.metrics), jit_compile=False)
     made.build(model.trainable_variables)
-    return model
+    return trace_once(model)
 
 
 def rate_at(plan: Plan, done: float, losses: Sequence[float]) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from skinseg.networks import _pool, clear_pool
-from skinseg.networks._pool import borrowed_model
+from skinseg.networks._pool import borrowed_model, first_weights
 
 
 class Model:
@@ -25,6 +25,7 @@ class Model:
 def own_pool(monkeypatch):
     """A pool of this test alone, so that models of others stay."""
     monkeypatch.setattr(_pool, "_models", type(_pool._models)())
+    monkeypatch.setattr(_pool, "_starts", type(_pool._starts)())
 
 
 def borrow(key, weights=None, digest="", build=Model):
@@ -146,3 +147,28 @@ def test_two_threads_never_hold_the_same_model():
     assert twice == []
     assert 2 <= len(built) < 8 * 60
     assert len(_pool._models) <= _pool._KEPT
+
+
+def test_first_weights_are_made_once_for_each_key_and_the_last_two_are_kept():
+    made = []
+
+    def make(value):
+        made.append(value)
+        return weights(value)
+
+    for value in (1, 2, 1, 3, 1, 2):  # 3 takes the place of 2, for 1 was used since
+        assert first_weights(str(value), lambda value=value: make(value)) == [value]
+    assert made == [1, 2, 3, 2]
+    clear_pool()
+    first_weights("2", lambda: make(2))
+    assert made == [1, 2, 3, 2, 2]
+
+
+def test_first_weights_cannot_be_changed_by_who_took_them():
+    own = [np.zeros(3)]
+    taken = first_weights("a", lambda: own)
+    own[0] += 1
+    with pytest.raises(ValueError, match="read-only"):
+        taken[0] += 1
+    taken.clear()
+    np.testing.assert_array_equal(first_weights("a", refuse), [np.zeros(3)])
