@@ -54,6 +54,7 @@ def test_rates_and_costs(folder, monkeypatch, capsys):
         return 10.0 * number if what == "rate" else script.costs(files, 1)
 
     monkeypatch.setattr(script, "measure", measure)
+    monkeypatch.setattr(script, "apart", lambda files, cores: 19.0)
     monkeypatch.setattr(script.os, "sched_getaffinity", lambda _: {0, 1})
     arguments = [str(folder), "--number", "3", "--large", str(folder), "--rounds", "2"]
     monkeypatch.setattr(sys, "argv", ["pipeline_rate.py", *arguments])
@@ -62,6 +63,7 @@ def test_rates_and_costs(folder, monkeypatch, capsys):
     assert called[:4] == [("rate", 3, 1, 1), ("rate", 3, 2, 2)] * 2
     assert "3 files of" in text
     assert "10.0 images a second on one core, 20.0 on two; efficiency 1.00 (1.00 to 1.00)" in text
+    assert "two processes apart: 19.0 images a second; efficiency 0.95 (0.95 to 0.95)" in text
     rows = [line.split("|") for line in text.splitlines() if re.match(r"\| \d ", line)]
     assert [row[1].strip() for row in rows] == ["0", "1", "2", "3"]
     ratios = [float(row[5]) for row in rows]

@@ -2,8 +2,9 @@
 
 `make_lesion_pipeline()` decodes, resizes, outlines by `PretrainedSegmenter`, measures the ABCD table and predicts.
 The rates are taken in turns, each in a process that is held to so many cores (Linux), after a first prediction that
-starts the workers and loads the network. For each large file its cost is told beside that of ``cv2.imread``, of a
-process held to one core: seconds of the processor, the least of some rounds.
+starts the workers and loads the network. Beside them stands what the machine itself gives: two such processes of one
+core at the same time, which know nothing of each other. For each large file its cost is told beside that of
+``cv2.imread``, of a process held to one core: seconds of the processor, the least of some rounds.
 """
 
 import argparse
@@ -63,14 +64,31 @@ def costs(files, rounds):
 
 def measure(what, files, number, cores):
     """Run this file as a process held to some cores."""
+    return collect(start(what, files, number, cores))
+
+
+def start(what, files, number, cores):
+    """Start it."""
     call = [sys.executable, __file__, "--one", what, str(number), *map(str, files)]
     environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if len(cores) == 1 or what == "rate" else {})}
 
     def hold():
         os.sched_setaffinity(0, cores)
 
-    done = subprocess.run(call, capture_output=True, text=True, check=True, env=environment, preexec_fn=hold)
-    return json.loads(done.stdout)
+    return subprocess.Popen(call, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=hold)
+
+
+def collect(process):
+    """Wait for what it prints."""
+    text = process.communicate()[0]
+    if process.returncode:
+        raise RuntimeError(f"a process ended with exit code {process.returncode}; what it said is above")
+    return json.loads(text)
+
+
+def apart(files, cores):
+    """Images a second of two processes of one core each, at the same time."""
+    return sum(collect(process) for process in [start("rate", files, 1, [core]) for core in cores])
 
 
 def main():
@@ -88,14 +106,21 @@ def main():
     cores = sorted(os.sched_getaffinity(0))[:2]
     files = [str(file) for file in find_files(options.source)[: options.number]]
     rates = {1: [], 2: []}
+    ideal = []
     for _ in range(options.rounds):
         for jobs in rates:
             rates[jobs].append(measure("rate", files, jobs, cores[:jobs]))
+        ideal.append(apart(files, cores))
     one, two = (statistics.median(rates[jobs]) for jobs in rates)
     efficiencies = [both / single / 2 for single, both in zip(rates[1], rates[2], strict=True)]
+    possible = [both / single / 2 for single, both in zip(rates[1], ideal, strict=True)]
     print(
         f"{len(files)} files of {options.source}: {one:.1f} images a second on one core, {two:.1f} on two; "
         f"efficiency {statistics.median(efficiencies):.2f} ({min(efficiencies):.2f} to {max(efficiencies):.2f})"
+    )
+    print(
+        f"two processes apart: {statistics.median(ideal):.1f} images a second; efficiency "
+        f"{statistics.median(possible):.2f} ({min(possible):.2f} to {max(possible):.2f})"
     )
     if options.large is None:
         return
