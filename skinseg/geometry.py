@@ -11,7 +11,7 @@ from .masks import resize_mask
 __all__ = ["Geometry"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # lists of images hold one each
 class Geometry:
     """The frame that an image was taken from.
 

@@ -257,7 +257,8 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "steps_")
 
-    def _run(self, X: Any, final: str) -> tuple[list[LesionImage], list[Any]]:
+    def _run(self, X: Any, final: str, keep: Any = None) -> tuple[list[LesionImage], list[Any]]:
+        """Run the batches; ``keep(index, result, n_images)``, if given, says what is kept of a result."""
         check_is_fitted(self)
         records = check_images(X, self)
         runner = BatchRunner(self.steps_, self.memory, final)
@@ -265,6 +266,7 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         results: list[Any] = []
         empty: list[int] = []
         all_errors: dict[int, str] = {}
+        rows = False
         work = map_batches(
             runner, records, batch_size=self.batch_size, n_jobs=self.n_jobs, verbose=int(self.verbose), desc="images"
         )
@@ -276,12 +278,12 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
                         failed[start + index] = (label_of(record), result.error)
                     elif is_empty:
                         empty.append(start + index)
-                    results.append(result)
+                    rows = rows or isinstance(result, np.ndarray)
+                    results.append(result if keep is None else keep(start + index, result, len(records)))
                 all_errors |= raise_or_list(caller, self.on_error, failed)
         if self.on_error == "nan":
             self.errors_, self.empty_ = all_errors, empty
         names = [str(records[index].name or f"X[{index}]") for index in empty]
-        rows = any(isinstance(result, np.ndarray) for result in results)
         consequence = "their features are NaN" if rows else "the masks are empty"
         if self._classifies():
             consequence = "the classifier gets them as they are"
@@ -302,16 +304,21 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
             The table, if the last step gives one; else the records, an object
             array of shape (n_images,).
         """
-        results = self._run(X, "transform")[1]
-        rows = [result for result in results if not isinstance(result, LesionImage)]
-        if not rows and not self._gives_table():
+        tables: list[np.ndarray] = []
+
+        def keep(index: int, result: Any, n_images: int) -> Any:
+            """Put a row into the table at once, so that rows are in memory once; failed ones stay NaN."""
+            if isinstance(result, LesionImage):
+                return result
+            if not tables:
+                tables.append(np.full((n_images, len(result)), np.nan))
+            tables[0][index] = result
+            return None
+
+        results = self._run(X, "transform", keep)[1]
+        if not tables and not self._gives_table():
             return object_array(results)
-        width = len(rows[0]) if rows else len(self.get_feature_names_out())
-        table = np.full((len(results), width), np.nan)
-        for index, result in enumerate(results):
-            if not isinstance(result, LesionImage):  # failed ones stay NaN
-                table[index] = result
-        return table
+        return tables[0] if tables else np.full((len(results), len(self.get_feature_names_out())), np.nan)
 
     def _gives_table(self) -> bool:
         """Whether the last step gives a table, asked when every image has failed."""
