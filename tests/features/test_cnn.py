@@ -17,6 +17,7 @@ from skinseg import (
     LesionImage,
     PretrainedSegmenter,
     ReferenceSegmenter,
+    reading,
 )
 from skinseg.datasets import make_lesions
 from skinseg.exceptions import EmptyMaskWarning, ImageBatchError, InvalidImagesError
@@ -80,10 +81,8 @@ def test_union_decodes_each_file_once(lesions, tmp_path, monkeypatch):
         paths.append(tmp_path / f"{index}.png")
         cv2.imwrite(str(paths[-1]), image[..., ::-1])
     read = []
-    original = skinseg._record.read_image
-    monkeypatch.setattr(
-        skinseg._record, "read_image", lambda path, *a, **k: read.append(str(path)) or original(path, *a, **k)
-    )
+    original = reading._read_bytes
+    monkeypatch.setattr(reading, "_read_bytes", lambda path: read.append(str(path)) or original(path))
     union = FeatureUnion(
         [
             ("abcd", ABCDFeaturizer(groups=["border"])),
