@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-__all__ = ["exact_floats", "sync_folder", "write_file"]
+__all__ = ["exact_floats", "plain_text", "sync_folder", "write_file"]
 
 
 def write_file(path: Path, data: bytes, *, durable: bool = True, temporary: Path | None = None) -> None:
@@ -53,6 +53,11 @@ def sync_folder(folder: Path) -> None:
         pass  # nor do all network file systems do this
     finally:
         os.close(handle)
+
+
+def plain_text(text: object) -> str:
+    """Give a text that every table can hold: bytes of a file name that are no UTF-8 are spelled out."""
+    return str(text).encode("utf-8", "backslashreplace").decode()
 
 
 def exact_floats() -> dict[str, Any]:

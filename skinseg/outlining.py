@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ._files import write_file
+from ._files import plain_text, write_file
 from ._mapping import batches_of, hash_of, load_or_fail, transform_batch
 from ._version import __version__
 from .base import EXECUTION_PARAMETERS, BaseSegmenter, nested_estimators
@@ -188,7 +188,7 @@ class _SegmentToFiles:
 
     def _write(self, record: LesionImage, result: Any) -> tuple[str, float, str]:
         if result.error is not None:
-            return str(result.error), np.nan, ""
+            return plain_text(result.error), np.nan, ""
         mask = result.origin_plane("mask")
         path = self.folder / f"{record.name}{MASK_SUFFIX}.png"
         encoded = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))[1]
@@ -228,7 +228,7 @@ class _SegmentJob(Job):
         self.function = _SegmentToFiles(segmenter, folder.absolute(), durable)
 
     def key(self, position: int) -> str:
-        return os.path.abspath(self.images[position])
+        return plain_text(os.path.abspath(self.images[position]))
 
     def stamp(self, position: int) -> str:
         return stamp_of(self.images[position])
@@ -245,13 +245,13 @@ class _SegmentJob(Job):
     def complete(self, positions: Sequence[int], found: pd.DataFrame) -> pd.DataFrame:
         errors = list(found["error"]) if len(found) else []
         masks = [
-            str(self._mask(position)) if error in ("", NO_LESION) else None
+            plain_text(self._mask(position)) if error in ("", NO_LESION) else None
             for position, error in zip(positions, errors, strict=True)
         ]
         confidence = found["confidence"].to_numpy(float) if len(found) else np.empty(0)
         return pd.DataFrame({
-            "image": [str(self.images[position]) for position in positions], "mask": masks, "confidence": confidence,
-            "error": errors,
+            "image": [plain_text(self.images[position]) for position in positions], "mask": masks,
+            "confidence": confidence, "error": errors,
         })  # fmt: skip
 
     def _mask(self, position: int) -> Path:

@@ -18,7 +18,7 @@ from PIL import Image
 
 import skinseg
 from skinseg import ThresholdSegmenter, make_lesion_pipeline
-from skinseg.bulk import measure_files, measure_to_file, predict_files, predict_to_file
+from skinseg.bulk import measure_files, measure_to_file, predict_files, predict_to_file, rows_for
 from skinseg.cli import main
 from skinseg.exceptions import RunError, RunInterrupted
 from skinseg.outlining import find_images, segment_files, segment_to_folder, write_table
@@ -675,3 +675,37 @@ def test_the_state_of_a_file(tmp_path):
     assert stamp_of(tmp_path / "no") == stamp_of("a\0b") == "absent"
     (tmp_path / "yes").write_bytes(b"four")
     assert stamp_of(tmp_path / "yes") == f"4:{(tmp_path / 'yes').stat().st_mtime_ns}"
+
+
+# ---------------------------------------------------------------------- odd names
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_no_utf8_stops_nothing(images, tmp_path, stop_after):
+    for number, image in ((0, b"n\xe4vus.png"), (16, b"\xff.jpg")):
+        os.rename(images[number], os.fsencode(images[number].parent) + b"/" + image)
+    asked = find_images([images[0].parent])
+    odd = [image for image in asked if "\\udc" in ascii(image.name)]
+    assert len(odd) == 2
+    asked = [*odd, *images[1:5]]
+    names = [str(images[0].parent / name) for name in ("n\\udce4vus.png", "\\udcff.jpg")]
+    go_on = stop_after(2)
+    with pytest.raises(_Stop):
+        measure(asked, tmp_path / "f.csv")
+    go_on()
+    summary, _ = measure(asked, tmp_path / "f.csv", errors=tmp_path / "bad.csv")
+    assert (summary.n_images, summary.n_earlier, summary.n_failed) == (6, 4, 1)
+    table = pd.read_csv(tmp_path / "f.csv")
+    assert table["image"].tolist() == [*names, *map(str, images[1:5])]
+    assert table["error"].notna().tolist() == [False, True, False, False, False, False]
+    assert pd.read_csv(tmp_path / "bad.csv")["image"].tolist() == names[1:]
+    assert measure_files(asked, segmenter=SEGMENTER, groups=GROUPS)["image"].tolist() == table["image"].tolist()
+    for suffix in (".csv", ".parquet"):
+        summary = segment_to_folder(asked, tmp_path / "m", SEGMENTER, table=tmp_path / f"t{suffix}")
+        assert summary.failed[0][0] == names[1]
+    masks = pd.read_parquet(tmp_path / "t.parquet")["mask"].tolist()
+    assert masks[0] == str(tmp_path / "m" / "n\\udce4vus_segmentation.png")
+    assert os.path.exists(os.fsencode(tmp_path) + b"/m/n\xe4vus_segmentation.png")
+    rows = rows_for(asked, pd.DataFrame({"image": [images[1].name], "age": ["50"]}))
+    predict_to_file(asked, tmp_path / "p.parquet", skinseg.load_pretrained(), metadata=rows)
+    assert pd.read_parquet(tmp_path / "p.parquet")["image"].tolist() == table["image"].tolist()

@@ -13,6 +13,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 
 from .._batches import BatchRunner
+from .._files import plain_text
 from .._version import __version__
 from ..features import ABCDFeaturizer
 from ..images import LesionImage
@@ -197,9 +198,10 @@ class _MeasureBatch:
         for index, (result, is_empty) in enumerate(quietly(self.runner, records)):
             if isinstance(result, LesionImage):  # it failed
                 absolute, given = paths[index][1], files[index][1]
-                errors[index] = str(result.error)
+                text = str(result.error)
                 if given is not None:  # so that it is named as the user did
-                    errors[index] = errors[index].replace(f"{absolute}: ", f"{given}: ", 1)
+                    text = text.replace(f"{absolute}: ", f"{given}: ", 1)
+                errors[index] = plain_text(text)
             else:
                 values[index] = result
                 errors[index] = NO_LESION if is_empty else ""
@@ -246,7 +248,7 @@ class _MeasureJob(Job):
 
     def key(self, position: int) -> str:
         image = os.path.abspath(self.images[position])
-        return image if self.masks is None else f"{image}\n{os.path.abspath(self.masks[position])}"
+        return plain_text(image if self.masks is None else f"{image}\n{os.path.abspath(self.masks[position])}")
 
     def stamp(self, position: int) -> str:
         return _stamp(self.images[position], None if self.masks is None else self.masks[position])
@@ -259,7 +261,7 @@ class _MeasureJob(Job):
         return os.getcwd(), pairs  # workers may be in another folder
 
     def complete(self, positions: Sequence[int], found: pd.DataFrame) -> pd.DataFrame:
-        names = [str(self.images[position]) for position in positions]
+        names = [plain_text(self.images[position]) for position in positions]
         table = found.reindex(columns=[*self.function.columns, "error"]).reset_index(drop=True)
         table.insert(0, "image", names)
         return table

@@ -12,6 +12,7 @@ import pandas as pd
 from joblib import effective_n_jobs
 from sklearn.utils.validation import check_is_fitted
 
+from .._files import plain_text
 from .._version import __version__
 from ..outlining import describe_estimator, split_readable
 from ..pretrained import PretrainedClassifier
@@ -177,7 +178,7 @@ class _PredictJob(Job):
         return CHUNK * effective_n_jobs(self.n_jobs)
 
     def key(self, position: int) -> str:
-        return os.path.abspath(self.images[position])
+        return plain_text(os.path.abspath(self.images[position]))
 
     def stamp(self, position: int) -> str:
         state = stamp_of(self.images[position])
@@ -195,7 +196,7 @@ class _PredictJob(Job):
         found = dict(zip(kept, table.pop("error"), strict=True))
         table = table.set_axis(pd.Index(kept), axis=0).reindex(range(len(positions)))
         texts = [
-            found.get(index) or bad.get(index) or self.unfit.get(position, "")
+            plain_text(found.get(index) or bad.get(index) or self.unfit.get(position, ""))
             for index, position in enumerate(positions)
         ]
         return table.assign(**{"error": texts, STAMP: stamps})
@@ -203,7 +204,7 @@ class _PredictJob(Job):
     def complete(self, positions: Sequence[int], found: pd.DataFrame) -> pd.DataFrame:
         table = found.reset_index(drop=True)
         table["decision"] = table["decision"].astype(object).where(table["decision"].notna(), None)
-        table.insert(0, "image", [str(self.images[position]) for position in positions])
+        table.insert(0, "image", [plain_text(self.images[position]) for position in positions])
         return table[[*table.columns.drop("error"), "error"]]
 
 
@@ -222,7 +223,7 @@ class _PredictBatch:
         table = predict_records(records, self.model, metadata=known)
         found = dict(zip(kept, table.pop("error"), strict=True))
         table = table.set_axis(pd.Index(kept), axis=0).reindex(range(len(paths)))
-        texts = [found.get(index) or bad.get(index) or unfit[index] for index in range(len(paths))]
+        texts = [plain_text(found.get(index) or bad.get(index) or unfit[index]) for index in range(len(paths))]
         return table.assign(**{"error": texts, STAMP: stamps})
 
 

@@ -12,6 +12,7 @@ from joblib import effective_n_jobs
 from sklearn.compose import ColumnTransformer
 from sklearn.utils.validation import check_is_fitted
 
+from .._files import plain_text
 from .._mapping import batches_of
 from ..base import nested_estimators
 from ..clinical import CLINICAL_COLUMNS, wrong_ages
@@ -165,7 +166,7 @@ def rows_for(images: Sequence[Path], frame: pd.DataFrame, image_column: str = "i
         If no image is in the table, or if one has several rows.
     """
     stems = pd.Index([Path(str(name)).stem for name in frame[image_column]])
-    wanted = [image.stem for image in images]
+    wanted = [plain_text(image.stem) for image in images]
     known = set(stems)
     repeated = sorted(set(stems[stems.duplicated()]) & set(wanted))
     if repeated:
