@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from joblib import parallel_config
 from PIL import Image
 
 import skinseg
 from skinseg import ThresholdSegmenter, make_lesion_pipeline
-from skinseg.bulk import measure_files, measure_to_file, predict_files, predict_to_file, rows_for
+from skinseg.bulk import _records, measure_files, measure_to_file, predict_files, predict_to_file, rows_for
 from skinseg.cli import main
 from skinseg.exceptions import RunError, RunInterrupted
 from skinseg.outlining import find_images, segment_files, segment_to_folder, write_table
@@ -709,3 +710,63 @@ def test_a_name_that_is_no_utf8_stops_nothing(images, tmp_path, stop_after):
     rows = rows_for(asked, pd.DataFrame({"image": [images[1].name], "age": ["50"]}))
     predict_to_file(asked, tmp_path / "p.parquet", skinseg.load_pretrained(), metadata=rows)
     assert pd.read_parquet(tmp_path / "p.parquet")["image"].tolist() == table["image"].tolist()
+
+
+def test_an_image_with_two_ages_is_predicted_twice(images, tmp_path, stop_after, monkeypatch):
+    model = skinseg.load_pretrained()
+    asked = [images[0], images[1], images[0], images[0]]
+    metadata = pd.DataFrame({"age": ["20", "50", "85", "20"]})
+    go_on = stop_after(1)
+    with pytest.raises(_Stop):
+        predict_to_file(asked, tmp_path / "p.csv", model, metadata=metadata, n_jobs=1)
+    go_on()
+    done = counted(monkeypatch)
+    assert predict_to_file(asked, tmp_path / "p.csv", model, metadata=metadata).n_earlier == 1
+    assert done == [1, 2]
+    found = pd.read_csv(tmp_path / "p.csv")["melanoma_probability"]
+    assert found[0] == found[3]
+    assert abs(found[0] - found[2]) > 0.01
+    expected = predict_files(asked, model, metadata=metadata)["melanoma_probability"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_predictions_of_nothing_and_of_bad_files_alone(images, classifier, monkeypatch):
+    monkeypatch.setattr(_drive, "_BATCH", 1)  # the bad file is a batch
+    for model in (classifier, skinseg.load_pretrained()):
+        expected = predict_files([images[0], images[16]], model)
+        assert expected["melanoma_probability"].dtype == float
+        assert expected["melanoma_probability"].isna().tolist() == [False, True]
+        for few in ([], [images[16]]):
+            table = predict_files(few, model)
+            assert list(table.columns) == list(expected.columns)
+            assert table["melanoma_probability"].dtype == float
+            assert len(table) == len(few)
+
+
+def test_threads_do_not_mix_up_what_failed(images, monkeypatch):
+    Image.new("RGB", (50, 40), (200, 180, 170)).save(images[1])  # no lesion
+    monkeypatch.setattr(_drive, "_BATCH", 2)
+    row_errors = _records._row_errors
+    monkeypatch.setattr(_records, "_row_errors", lambda *arguments: (time.sleep(0.05), row_errors(*arguments))[1])
+    with parallel_config(backend="threading"):
+        table = predict_files(images[:8], skinseg.load_pretrained(), n_jobs=4)
+    assert table["error"].tolist() == ["", "no lesion found"] + [""] * 6
+
+
+def test_a_worker_of_a_pipeline_that_dies_takes_one_image_with_it(images, tmp_path, classifier, monkeypatch):
+    calls = []
+
+    def breaking(records, *arguments, **options):
+        calls.append([record.name for record in records])
+        if any(record.name == "a05" for record in records):
+            raise BrokenProcessPool
+        return _records.predict_records(records, *arguments, **options)
+
+    monkeypatch.setattr("skinseg.bulk._predict.predict_records", breaking)
+    monkeypatch.setattr("skinseg.bulk._predict.CHUNK", 4)
+    summary = predict_to_file(images[:10], tmp_path / "p.csv", classifier)
+    assert [len(names) for names in calls] == [4, 4, 1, 1, 1, 1, 2]
+    ((name, text),) = summary.failed
+    assert (Path(name).name, text) == ("a05.png", _drive._DIED)
+    found = pd.read_csv(tmp_path / "p.csv")
+    assert found["melanoma_probability"].isna().tolist() == [index == 5 for index in range(10)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -13,6 +14,7 @@ from joblib import effective_n_jobs
 from sklearn.utils.validation import check_is_fitted
 
 from .._files import plain_text
+from .._mapping import in_pool
 from .._version import __version__
 from ..outlining import describe_estimator, split_readable
 from ..pretrained import PretrainedClassifier
@@ -166,10 +168,14 @@ class _PredictJob(Job):
         positive: Any,
         n_jobs: int | None,
     ) -> None:
-        self.images, self.model, self.positive = images, model, positive
+        self.images, self.model, self.positive = list(images), model, positive  # from a column of a table
         self.n_images, self.n_jobs = len(images), n_jobs
         self.metadata = None if metadata is None else metadata.reset_index(drop=True)
         self.rows = None if metadata is None else pd.util.hash_pandas_object(metadata.astype(str), index=False)
+        self.repeated: set[str] = set()  # an image may be asked for with several ages
+        if metadata is not None:
+            counts = Counter(map(os.path.abspath, images))
+            self.repeated = {path for path, count in counts.items() if count > 1}
         self.unfit = {} if metadata is None else unfit_rows(model, metadata)
         self.function = self._predict
 
@@ -178,7 +184,10 @@ class _PredictJob(Job):
         return CHUNK * effective_n_jobs(self.n_jobs)
 
     def key(self, position: int) -> str:
-        return plain_text(os.path.abspath(self.images[position]))
+        path = os.path.abspath(self.images[position])
+        if self.rows is not None and path in self.repeated:
+            path += f"\n{self.rows.iloc[position]:016x}"
+        return plain_text(path)
 
     def stamp(self, position: int) -> str:
         state = stamp_of(self.images[position])
@@ -203,6 +212,10 @@ class _PredictJob(Job):
 
     def complete(self, positions: Sequence[int], found: pd.DataFrame) -> pd.DataFrame:
         table = found.reset_index(drop=True)
+        if "decision" not in table:  # there are no images, or a process died on each of them
+            nothing = None if self.metadata is None else self.metadata.iloc[:0]
+            columns = predict_records([], self.model, metadata=nothing, positive=self.positive).columns
+            table = table.reindex(columns=columns)
         table["decision"] = table["decision"].astype(object).where(table["decision"].notna(), None)
         table.insert(0, "image", [plain_text(self.images[position]) for position in positions])
         return table[[*table.columns.drop("error"), "error"]]
@@ -220,7 +233,8 @@ class _PredictBatch:
         stamps = [stamp_of(path) + state for path, state in zip(paths, states, strict=True)]
         kept, records, bad = split_readable([Path(path) for path in paths])
         known = None if metadata is None else metadata.iloc[kept].reset_index(drop=True)
-        table = predict_records(records, self.model, metadata=known)
+        model = deepcopy(self.model) if in_pool() else self.model  # which notes what failed
+        table = predict_records(records, model, metadata=known)
         found = dict(zip(kept, table.pop("error"), strict=True))
         table = table.set_axis(pd.Index(kept), axis=0).reindex(range(len(paths)))
         texts = [plain_text(found.get(index) or bad.get(index) or unfit[index]) for index in range(len(paths))]

@@ -87,7 +87,8 @@ def predict_records(
         progress(len(where))
     table = pd.DataFrame(index=range(len(records)))
     if packaged:
-        rows = pd.concat(said).drop(index=list(errors), errors="ignore") if said else pd.DataFrame(columns=_COLUMNS)
+        rows = pd.concat(said) if said else pd.DataFrame(columns=_COLUMNS, dtype=float)
+        rows = rows.drop(index=list(errors), errors="ignore")
         table = table.join(rows)
         table["decision"] = table["decision"].astype(object).where(table["decision"].notna(), None)
     else:

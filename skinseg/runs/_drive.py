@@ -147,11 +147,19 @@ class Job:
 
     def work(self, batches: Iterable[list[int]]) -> Generator[tuple[list[int], pd.DataFrame], None, None]:
         """Do batch after batch; a worker that dies takes only the image with it on which it dies."""
-        if not self.in_workers:
-            for positions in batches:
-                yield positions, self.function(Batch(positions, self.content(positions)))
+        if self.in_workers:
+            yield from self._in_workers(iter(batches))
             return
-        batches = iter(batches)
+        for positions in batches:
+            try:
+                frame = self.function(Batch(positions, self.content(positions)))
+            except BrokenExecutor:  # of the workers that the function has
+                for position in positions:
+                    yield [position], self._alone(position)
+            else:
+                yield positions, frame
+
+    def _in_workers(self, batches: Iterator[list[int]]) -> Generator[tuple[list[int], pd.DataFrame], None, None]:
         while True:
             in_flight: dict[int, list[int]] = {}
 
@@ -168,6 +176,8 @@ class Job:
                 return
             except BrokenExecutor:
                 suspects = [position for positions in in_flight.values() for position in positions]
+                if not suspects:
+                    raise  # no fault of an image
             for position in suspects:  # nobody knows which one it was
                 yield [position], self._alone(position)
 
@@ -175,6 +185,8 @@ class Job:
         batch = Batch([position], self.content([position]))
         stamp = self.stamp(position)
         try:
+            if not self.in_workers:
+                return self.function(batch)
             with closing(stream_batches(self.function, [batch], n_jobs=self.n_jobs)) as stream:
                 return next(stream)[1]
         except BrokenExecutor:
