@@ -215,12 +215,15 @@ class _SegmentJob(Job):
     def __init__(
         self, images: Sequence[Path], folder: Path, segmenter: Any, n_jobs: int | None, durable: bool = True
     ) -> None:
+        images = [Path(image) for image in images]
         repeated = [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]
         if repeated:
             raise ValueError(
                 f"several images have the same name ({', '.join(repeated[:5])}) and their masks would replace each "
                 "other; segment their folders one by one"
             )
+        if hasattr(segmenter, "_check_ready"):
+            segmenter._check_ready()  # or each of the images would fail
         folder.mkdir(parents=True, exist_ok=True)
         self.images, self.folder = images, folder
         self.n_images, self.n_jobs = len(images), n_jobs
@@ -248,7 +251,8 @@ class _SegmentJob(Job):
             plain_text(self._mask(position)) if error in ("", NO_LESION) else None
             for position, error in zip(positions, errors, strict=True)
         ]
-        confidence = found["confidence"].to_numpy(float) if len(found) else np.empty(0)
+        # no column: there are no images, or a process died on each of them
+        confidence = found["confidence"].to_numpy(float) if "confidence" in found else np.full(len(errors), np.nan)
         return pd.DataFrame({
             "image": [plain_text(self.images[position]) for position in positions], "mask": masks,
             "confidence": confidence, "error": errors,

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from joblib import parallel_config
 from PIL import Image
+from sklearn.exceptions import NotFittedError
 
 import skinseg
 from skinseg import ThresholdSegmenter, make_lesion_pipeline
@@ -132,6 +133,10 @@ def test_an_image_that_is_given_twice_is_measured_once(images, tmp_path, monkeyp
     assert done == [0, 1]
     table = pd.read_csv(tmp_path / "f.csv")
     pd.testing.assert_series_equal(table.loc[0], table.loc[2], check_names=False)
+    column = pd.Series(map(str, images[:2]), index=[7, 8])
+    assert measure_files(column, segmenter=SEGMENTER, groups=GROUPS)["image"].tolist() == column.tolist()
+    assert segment_files(column, tmp_path / "m", SEGMENTER)["image"].tolist() == column.tolist()
+    assert predict_files(column, skinseg.load_pretrained())["image"].tolist() == column.tolist()
     with pytest.raises(ValueError, match="there are no images"):
         measure([], tmp_path / "f.csv")
     with pytest.raises(ValueError, match="got 1 masks for 2 images"):
@@ -770,3 +775,36 @@ def test_a_worker_of_a_pipeline_that_dies_takes_one_image_with_it(images, tmp_pa
     assert (Path(name).name, text) == ("a05.png", _drive._DIED)
     found = pd.read_csv(tmp_path / "p.csv")
     assert found["melanoma_probability"].isna().tolist() == [index == 5 for index in range(10)]
+
+
+def test_processes_that_die_on_all_images(images, tmp_path, classifier, monkeypatch):
+    def breaking(function, batches, **_):
+        yield from ()
+        for _ in batches:
+            raise BrokenProcessPool
+
+    monkeypatch.setattr(_drive, "stream_batches", breaking)
+    segment_to_folder(images[:2], tmp_path / "m", SEGMENTER, table=tmp_path / "t.csv")
+    predict_to_file(images[:2], tmp_path / "p.csv", skinseg.load_pretrained())
+    measure(images[:2], tmp_path / "f.csv")
+    for name, column in (("t", "confidence"), ("p", "melanoma_probability"), ("f", "dimension_area_px")):
+        table = pd.read_csv(tmp_path / f"{name}.csv")
+        assert table["error"].tolist() == [_drive._DIED] * 2
+        assert table[column].isna().all()
+
+
+def test_what_cannot_work_is_told_before_the_work(images, tmp_path):
+    out = tmp_path / "f.csv"
+    with pytest.raises(ValueError, match=r"f.csv cannot be both the table and that of the images with an error"):
+        measure(images, out, errors=os.path.relpath(out))
+    with pytest.raises(FileNotFoundError, match=r"e.csv lies in a folder that does not exist; make it first"):
+        measure(images, out, errors=tmp_path / "no" / "e.csv")
+    with pytest.raises(IsADirectoryError, match=r"images is a folder; give the name of a file"):
+        measure(images, tmp_path / "images")
+    with pytest.raises(ValueError, match="there are no images"):
+        measure([], out, masks=[])
+    with pytest.raises(NotFittedError, match="SuperpixelSegmenter"):
+        segment_to_folder(images, tmp_path / "m", skinseg.SuperpixelSegmenter())
+    with pytest.raises(ValueError, match="The 'method' parameter of ThresholdSegmenter"):
+        segment_files(images, tmp_path / "m", ThresholdSegmenter("none"))
+    assert {path.name for path in tmp_path.iterdir()} == {"images"}

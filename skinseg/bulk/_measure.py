@@ -172,7 +172,7 @@ def measure_to_file(
 
 
 def _folder_of(files: Sequence[Path]) -> str:
-    return os.path.commonpath({os.path.abspath(os.path.dirname(file)) for file in files})
+    return os.path.commonpath({os.path.abspath(os.path.dirname(file)) for file in files}) if len(files) else "none"
 
 
 class _MeasureBatch:
@@ -238,7 +238,7 @@ class _MeasureJob(Job):
             steps.insert(1, ("segmenter", segmenter))
         elif len(masks) != len(images):
             raise ValueError(f"expected one mask an image, got {len(masks)} masks for {len(images)} images")
-        self.images, self.masks = images, masks
+        self.images, self.masks = list(images), None if masks is None else list(masks)  # from a column of a table
         self.n_images, self.n_jobs = len(images), n_jobs
         # no step learns; what fit wants is an image, any
         pixels = np.zeros((1, 1, 3), np.uint8)

@@ -282,6 +282,7 @@ def drive(
     """
     if job.n_images == 0:
         raise ValueError("there are no images; give at least one")
+    _check_places(table, errors)
     with store:
         job.prepare(store.temporary)
         try:
@@ -309,6 +310,17 @@ def drive(
             if not isinstance(error, RunError) and (store.part >= 0).any():
                 error.add_note(_kept(store))
             raise
+
+
+def _check_places(table: Path | None, errors: Path | None) -> None:
+    """Refuse what cannot be written at the end before the work."""
+    for path in (table, errors):
+        if path is not None and path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder; give the name of a file")
+        if path is not None and not path.parent.is_dir():
+            raise FileNotFoundError(f"{path} lies in a folder that does not exist; make it first")
+    if table is not None and errors is not None and os.path.abspath(table) == os.path.abspath(errors):
+        raise ValueError(f"{table} cannot be both the table and that of the images with an error; give two names")
 
 
 def drive_table(
