@@ -20,11 +20,15 @@ from typing import Any
 
 from joblib.parallel import get_active_backend
 
-__all__ = ["active_client", "stream_on_dask"]
+__all__ = ["BatchKilledError", "active_client", "stream_on_dask"]
 
 _PER_CORE = 4  # batches under way, or done and not yet asked for, a core of the cluster
 _SMALL = 100_000  # bytes of a function that may go with each batch
 _COUNTED_FOR = 10.0  # seconds; then the cores are counted anew, for workers come and go
+
+
+class BatchKilledError(BrokenExecutor):
+    """Several workers died, one after the other, of one batch: the oldest one that is under way."""
 
 
 def active_client() -> Any:
@@ -60,7 +64,7 @@ def stream_on_dask(
 
     Raises
     ------
-    BrokenExecutor
+    BatchKilledError
         If several workers died, one after the other, of one and the same batch.
     """
     from distributed import KilledWorker
@@ -84,7 +88,7 @@ def stream_on_dask(
                 try:
                     result = future.result()
                 except KilledWorker as error:
-                    raise BrokenExecutor(
+                    raise BatchKilledError(
                         f"Dask gave a batch up, for {error.allowed_failures + 1} workers died of it: it needs more "
                         "memory than a worker has, or an image makes a library crash; see the logs of the workers"
                     ) from error

@@ -20,6 +20,7 @@ from sklearn.exceptions import NotFittedError
 
 import skinseg
 from skinseg import ThresholdSegmenter, make_lesion_pipeline
+from skinseg._dask import BatchKilledError
 from skinseg.bulk import _records, measure_files, measure_to_file, predict_files, predict_to_file, rows_for
 from skinseg.cli import main
 from skinseg.exceptions import RunError, RunInterrupted
@@ -388,7 +389,14 @@ def test_interrupted_from_the_keyboard(lesion_files, tmp_path, monkeypatch, stop
     assert f"16 of 16 images measured into {out} (6 of them in earlier calls)" in result.output
 
 
-def test_a_worker_that_dies_takes_one_image_with_it(images, tmp_path, often, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "alone"),
+    [
+        (BrokenProcessPool, [[4], [6], [7], [8], [9], [10, 11]]),
+        (BatchKilledError, [[4], [6, 7], [8, 9], [10, 11]]),  # Dask tells the batch
+    ],
+)
+def test_a_worker_that_dies_takes_one_image_with_it(images, tmp_path, often, monkeypatch, error, alone):
     """The pool breaks at image 5 with two further batches in flight."""
     stream_batches, served = _drive.stream_batches, []
 
@@ -398,13 +406,13 @@ def test_a_worker_that_dies_takes_one_image_with_it(images, tmp_path, often, mon
             drawn.append(batch)
             if 5 in batch.positions:
                 drawn += [next(batches) for _ in range(2) if len(batch.positions) > 1]
-                raise BrokenProcessPool
+                raise error
             served.append(batch.positions)
             yield from stream_batches(function, [batch])
 
     monkeypatch.setattr(_drive, "stream_batches", lambda function, batches, **_: breaking(function, iter(batches)))
     summary = measure(images, tmp_path / "f.csv")[0]
-    assert served == [[0, 1], [2, 3], [4], [6], [7], [8], [9], [10, 11], [12, 13], [14, 15], [16]]
+    assert served == [[0, 1], [2, 3], *alone, [12, 13], [14, 15], [16]]
     check_all_but_a05(summary, images, tmp_path / "f.csv")
 
 

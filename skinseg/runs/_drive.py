@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from joblib import effective_n_jobs
 
+from .._dask import BatchKilledError
 from .._mapping import batches_of, stream_batches
 from ..exceptions import RunError, RunInterrupted
 from ._parts import KEY, MADE, STAMP, PartStore
@@ -163,8 +165,10 @@ class Job:
         while True:
             in_flight: dict[int, list[int]] = {}
 
-            def drawn(in_flight: dict[int, list[int]] = in_flight) -> Iterator[Batch]:
-                for positions in batches:
+            def drawn(
+                rest: Iterator[list[int]] = batches, in_flight: dict[int, list[int]] = in_flight
+            ) -> Iterator[Batch]:
+                for positions in rest:
                     in_flight[positions[0]] = positions
                     yield Batch(positions, self.content(positions))
 
@@ -174,12 +178,15 @@ class Job:
                         del in_flight[batch.positions[0]]
                         yield batch.positions, frame
                 return
-            except BrokenExecutor:
-                suspects = [position for positions in in_flight.values() for position in positions]
-                if not suspects:
+            except BrokenExecutor as error:
+                under_way = list(in_flight.values())
+                if not under_way:
                     raise  # no fault of an image
-            for position in suspects:  # nobody knows which one it was
+                # joblib does not tell which one it was
+                n_suspects = 1 if isinstance(error, BatchKilledError) else len(under_way)
+            for position in chain.from_iterable(under_way[:n_suspects]):
                 yield [position], self._alone(position)
+            batches = chain(under_way[n_suspects:], batches)
 
     def _alone(self, position: int) -> pd.DataFrame:
         batch = Batch([position], self.content([position]))
