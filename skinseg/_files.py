@@ -25,7 +25,8 @@ def write_file(path: Path, data: bytes, *, durable: bool = True, temporary: Path
     temporary : Path, default=None
         Folder on the same file system in which the file grows; its own by default.
     """
-    handle, name = tempfile.mkstemp(dir=temporary or path.parent, prefix=f".{path.name[:100]}.")
+    # names have 255 bytes at most, a character up to four of them
+    handle, name = tempfile.mkstemp(dir=temporary or path.parent, prefix=f".{path.name[:60]}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

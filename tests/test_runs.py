@@ -816,3 +816,9 @@ def test_what_cannot_work_is_told_before_the_work(images, tmp_path):
     with pytest.raises(ValueError, match="The 'method' parameter of ThresholdSegmenter"):
         segment_files(images, tmp_path / "m", ThresholdSegmenter("none"))
     assert {path.name for path in tmp_path.iterdir()} == {"images"}
+
+
+def test_a_mask_may_have_as_long_a_name_as_any_file(images, tmp_path):
+    image = images[0].rename(images[0].with_name("\u75c5" * 79 + ".png"))  # 254 bytes with the ending of a mask
+    assert segment_files([image], tmp_path / "m", SEGMENTER)["error"].tolist() == [""]
+    assert (tmp_path / "m" / f"{image.stem}_segmentation.png").is_file()
