@@ -70,3 +70,17 @@ def test_rates_and_costs(folder, monkeypatch, capsys):
     assert np.isfinite(ratios).all()
     assert f"largest {max(ratios):.2f}" in text
     assert script.rate([str(folder / "0.jpg")], 1) > 0
+
+
+def test_what_reduced_decoding_changes(lesions, tmp_path, monkeypatch, capsys):
+    script = load_script("reduced_decoding", monkeypatch)
+    for index, image in enumerate(lesions.images[:2]):
+        large = cv2.resize(image[..., ::-1], None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(tmp_path / f"{index}.jpg"), large)
+    monkeypatch.setattr(sys, "argv", ["reduced_decoding.py", str(tmp_path), "--side", "64"])
+    script.main()
+    text = capsys.readouterr().out
+    assert "2 files of" in text
+    levels = float(re.search(r"colors: ([\d.]+) levels", text)[1])
+    assert 0 < levels < 2  # something was decoded at reduced size, and is nearly the same
+    assert float(re.search(r"outlines: ([\d.]+) to", text)[1]) > 0.8
