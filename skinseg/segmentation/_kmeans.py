@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
+from threadpoolctl import ThreadpoolController
 
 from .._docs import fill_doc
 from ..images import LesionImage
@@ -17,6 +19,12 @@ from ._scene import ClassicalSegmenter, Scene
 __all__ = ["KMeansSegmenter", "kmeans_scene", "segment_kmeans"]
 
 _SAMPLE = 3000  # pixels on which the clusters are found
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Find the libraries with threads, which takes some milliseconds, once."""
+    return ThreadpoolController()
 
 
 def kmeans_scene(scene: Scene, *, n_clusters: int = 8, offset: float = 0.4) -> np.ndarray:
@@ -33,8 +41,10 @@ def kmeans_scene(scene: Scene, *, n_clusters: int = 8, offset: float = 0.4) -> n
     start = np.unique(start.round(2), axis=0)[: len(np.unique(sample.round(2), axis=0))]
     if len(start) < 2:
         return np.zeros(scene.shape, bool)
-    found = KMeans(len(start), init=start, n_init=1, max_iter=50).fit(sample)
-    labels = found.predict(pixels)
+    # several threads gain nothing on so few pixels, and where a core is busy they wait for each other ten times as long
+    with _controller().limit(limits=1, user_api="openmp"):
+        found = KMeans(len(start), init=start, n_init=1, max_iter=50).fit(sample)
+        labels = found.predict(pixels)
     weight = scene.centrality(0.3)[valid]
     mass = np.bincount(labels, weights=weight, minlength=len(start))
     mean = np.bincount(labels, weights=height, minlength=len(start)) / np.maximum(
