@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -58,8 +59,7 @@ class Geometry:
         Geometry
             The frame.
         """
-        height, width = int(shape[0]), int(shape[1])
-        return cls((height, width), (0.0, 0.0, float(height), float(width)), (height, width), orientation)
+        return _whole(int(shape[0]), int(shape[1]), orientation)
 
     @property
     def is_origin(self) -> bool:
@@ -160,3 +160,9 @@ def _overlap(start: int, stop: int, length: int) -> tuple[int, int]:
     """Part of [start, stop) that lies in [0, length); empty where there is none."""
     begin = min(max(start, 0), length)
     return begin, max(min(stop, length), begin)
+
+
+@lru_cache(maxsize=4096)
+def _whole(height: int, width: int, orientation: int) -> Geometry:
+    """Make the frame of a whole image; images of one size share it, for there are lists of very many."""
+    return Geometry((height, width), (0.0, 0.0, float(height), float(width)), (height, width), orientation)
