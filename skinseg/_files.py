@@ -20,7 +20,7 @@ def write_file(path: Path, data: bytes, *, durable: bool = True, temporary: Path
     data : bytes
         Its content.
     durable : bool, default=True
-        Wait until the content is on the disk (0.2 to 0.4 ms on a solid-state disk), so that a power cut cannot leave
+        Wait until the content is on the disk, so that a power cut cannot leave
         an empty file under the name either.
     temporary : Path, default=None
         Folder on the same file system in which the file grows; its own by default.

@@ -326,8 +326,8 @@ class LesionImage:
     def load_resized(self, shape: tuple[int, int]) -> LesionImage:
         """Copy the record at another size; of a large JPEG file that has not been loaded, no more is decoded than that.
 
-        The same as ``record.load().resize(shape)`` but for the rounding of the
-        colors, in less time and memory, see `skinseg.reading.read_reduced`.
+        Nearly the same as ``record.load().resize(shape)``, in less time and
+        memory, see `skinseg.reading.read_reduced`.
 
         Parameters
         ----------

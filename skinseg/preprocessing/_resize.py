@@ -31,10 +31,9 @@ class ImageResizer(ImageTransformer):
     reduced_decoding : bool, default=True
         Whether a JPEG file with sides of at least four times those wanted is
         decoded at a half, a quarter or an eighth of its size, but no smaller
-        than twice the size wanted: it takes half of the time and a fraction of
-        the memory. Colors differ by a fifth of a level on the average from
-        those of the whole image, which is what arrays, and with False files,
-        are resized from.
+        than twice the size wanted, in less time and memory. Colors differ a
+        little from those of the whole image, which is what arrays, and with
+        False files, are resized from: ``docs/benchmarks.md`` tells by how much.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0

@@ -41,7 +41,7 @@ def kmeans_scene(scene: Scene, *, n_clusters: int = 8, offset: float = 0.4) -> n
     start = np.unique(start.round(2), axis=0)[: len(np.unique(sample.round(2), axis=0))]
     if len(start) < 2:
         return np.zeros(scene.shape, bool)
-    # several threads gain nothing on so few pixels, and where a core is busy they wait for each other ten times as long
+    # several threads gain nothing on so few pixels, and where a core is busy they wait for each other
     with _controller().limit(limits=1, user_api="openmp"):
         found = KMeans(len(start), init=start, n_init=1, max_iter=50).fit(sample)
         labels = found.predict(pixels)
