@@ -40,8 +40,6 @@ def group_files(files):
 
 def n_pixels(file):
     return math.prod(read_header(file).shape)
-    width, height = read_header(file).size
-    return width * height
 
 
 def reduce_files(files, side, folder):
