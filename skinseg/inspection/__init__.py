@@ -3,6 +3,15 @@
 from ._contributions import explain_prediction
 from ._explanation import Contributions
 from ._groups import groups_of
+from ._population import Population, load_population
 from ._sheet import contact_sheet, draw_outline
 
-__all__ = ["Contributions", "contact_sheet", "draw_outline", "explain_prediction", "groups_of"]
+__all__ = [
+    "Contributions",
+    "Population",
+    "contact_sheet",
+    "draw_outline",
+    "explain_prediction",
+    "groups_of",
+    "load_population",
+]
