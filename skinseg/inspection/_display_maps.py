@@ -1,0 +1,228 @@
+"""Panels of `ABCDDisplay`: color, dimension, structure and the total dermoscopy score."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+
+from ..features.color import COLOR_NAMES
+from ..features.structure import LABELS
+from ..rule import BENIGN_BELOW, COLUMNS, HIGHLY_ABOVE, WEIGHTS, verdict_of
+from ._display_panels import Panel, hatch, legend, note, start, title, wrap
+from ._display_view import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    TEXT_SIZE,
+    VERMILION,
+    YELLOW,
+    draw_lines,
+    draw_scale_bar,
+    trace,
+)
+
+__all__ = ["draw_color", "draw_dimension", "draw_structure", "draw_tds"]
+
+# what each color of the rule is shown as, and a hatch with its color to tell it by without seeing colors
+CLINICAL: dict[str, tuple[str, str, str]] = {
+    "white": ("#ffffff", "", "none"),
+    "red": ("#c8102e", "////", "#ffb3bd"),
+    "light_brown": ("#c99a5b", "", "none"),
+    "dark_brown": ("#6b3a12", "....", "#c9a27e"),
+    "blue_gray": ("#7d94ad", "\\\\\\\\", "#22354a"),
+    "black": ("#000000", "", "none"),
+}
+STRUCTURES: dict[str, tuple[str, str]] = {
+    "network": (BLUE, "xxxx"),
+    "homogeneous": (YELLOW, "...."),
+    "streaks": (VERMILION, "||||"),
+    "dots": ("#000000", ""),
+    "globules": (PURPLE, "oooo"),
+}
+PARTS: dict[str, tuple[str, str, str]] = {
+    "asymmetry": ("A", BLUE, "////"),
+    "border": ("B", ORANGE, ""),
+    "colors": ("C", GREEN, "\\\\\\\\"),
+    "structures": ("D", SKY, "...."),
+}
+_PRESENT = 0.04  # share from which a color counts, see `skinseg.features.color`
+_ELSEWHERE = 0.6  # how far towards white what carries no color goes
+
+
+def _faded(pixels: np.ndarray, *, gray: bool) -> np.ndarray:
+    """Fade a picture, so that what is drawn on it stands out."""
+    if gray:
+        pixels = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    return np.asarray(pixels * (1 - _ELSEWHERE) + 255 * _ELSEWHERE).astype(np.uint8)
+
+
+# ---------------------------------------------------------------------- color
+
+
+def draw_color(ax: Any, panel: Panel) -> None:
+    """Draw the six colors of the rule as a map, with their shares."""
+    from matplotlib.colors import to_rgb
+    from matplotlib.patches import Patch
+
+    view = panel.view
+    if panel.explanation is None:
+        start(ax, panel)
+        title(ax, "C  Color")
+        return
+    labels = view.cut(panel.explanation["color_map"])
+    pixels = _faded(view.image, gray=False)
+    for place, name in enumerate(COLOR_NAMES):
+        pixels[labels == place] = np.rint(np.array(to_rgb(CLINICAL[name][0])) * 255)
+    start(ax, panel, pixels)
+    title(ax, f"C  Color {panel.score('color_count', 6)}")
+    draw_lines(ax, trace(view, "mask"), "white", width=0.8)
+    handles = []
+    for place, name in enumerate(COLOR_NAMES):
+        face, pattern, line = CLINICAL[name]
+        share = panel.value(f"color_{name}_share")
+        here = labels == place
+        if pattern and here.any():
+            hatch(ax, view, here, pattern, line, linewidth=0.0)
+        text = "not measured" if math.isnan(share) else f"{100 * share:.0f} %"
+        text += " •" if share >= _PRESENT else ""
+        handles.append(Patch(facecolor=face, edgecolor=line if pattern else "#555555", hatch=pattern or None,
+                             linewidth=0.5, label=f"{name.replace('_', ' ')} {text}"))  # fmt: skip
+    legend(ax, handles, columns=2)
+
+
+# ---------------------------------------------------------------------- dimension
+
+_LENGTHS: tuple[tuple[str, str, str, Any, float], ...] = (
+    ("feret_max", "longest diameter", VERMILION, "-", 2.0),
+    ("feret_min", "least width", SKY, (0, (4, 1.6)), 2.0),
+    ("axis_major", "long axis", YELLOW, (0, (1, 1.2)), 1.6),
+    ("axis_minor", "short axis", PURPLE, (0, (5, 1.5, 1, 1.5)), 1.6),
+)
+
+
+def draw_dimension(ax: Any, panel: Panel) -> None:
+    """Draw diameters and axes with their lengths, and a scale bar."""
+    from matplotlib.lines import Line2D
+
+    found = start(ax, panel)
+    title(ax, "Dimension")
+    draw_scale_bar(ax, panel.view)
+    if not found:
+        return
+    unit = panel.view.unit
+    draw_lines(ax, trace(panel.view, "mask"), "white", width=0.8)
+    handles = []
+    for key, words, color, dashes, width in _LENGTHS:
+        line = draw_lines(ax, np.asarray(panel.explanation[key])[:, ::-1], color, dashes=dashes, width=width)
+        line.set_gid(key)
+        length = panel.value(f"dimension_{key}_{unit}")
+        text = "not measured" if math.isnan(length) else f"{_three_digits(length)} {unit}"
+        handles.append(Line2D([], [], color=color, linestyle=dashes, linewidth=width, label=f"{words} {text}"))
+    legend(ax, handles)
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+# ---------------------------------------------------------------------- structure
+
+
+def draw_structure(ax: Any, panel: Panel) -> None:
+    """Draw which structure was found where, and tell which are present."""
+    from matplotlib.patches import Patch
+
+    view = panel.view
+    found = start(ax, panel, None if panel.explanation is None else _faded(view.image, gray=True))
+    if not found:
+        title(ax, "D  Structures")
+        return
+    title(ax, f"D  Structures {panel.score('structure_count', 5)}")
+    draw_lines(ax, trace(view, "mask"), "white", width=0.8)
+    if math.isnan(panel.value("structure_count")):
+        note(ax, wrap(panel.reason("structure_count")))
+        return
+    labels = view.cut(panel.explanation["structure_map"])
+    handles = []
+    for kind, (color, pattern) in STRUCTURES.items():
+        here = labels == LABELS.index(kind)
+        solid = not pattern
+        if here.any():
+            hatch(ax, view, here, pattern or None, color, face=color if solid else (*_rgb(color), 0.25))
+        score = panel.value(f"structure_{kind}")
+        text = "not measured" if math.isnan(score) else f"{score:.2f}"
+        handles.append(Patch(facecolor=color if solid else (*_rgb(color), 0.25), edgecolor=color, hatch=pattern or None,
+                             linewidth=0.8, label=f"{kind} {text}{' •' if score >= 0.5 else ''}"))  # fmt: skip
+    legend(ax, handles, columns=2)
+
+
+def _rgb(color: str) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(color)
+
+
+# ---------------------------------------------------------------------- total dermoscopy score
+
+_HIGHEST = 8.9
+_ZONES = (
+    (1.0, BENIGN_BELOW, "#f2f2f2", "", f"benign\nbelow {BENIGN_BELOW:g}"),
+    (BENIGN_BELOW, HIGHLY_ABOVE, "#d0d0d0", "////", f"suspicious\n{BENIGN_BELOW:g} to {HIGHLY_ABOVE:g}"),
+    (HIGHLY_ABOVE, _HIGHEST, "#a8a8a8", "", f"highly suspicious\nabove {HIGHLY_ABOVE:g}"),
+)
+
+
+def draw_tds(ax: Any, panel: Panel) -> None:
+    """Draw the total dermoscopy score with its contributions and the zones of the rule."""
+    from matplotlib.patches import Patch, Rectangle
+
+    ax.set(xlim=(-0.25, 9.15), ylim=(0, 1))
+    ax.set_axis_off()
+    for low, high, color, pattern, words in _ZONES:
+        ax.add_patch(Rectangle((low, 0.50), high - low, 0.14, facecolor=color, edgecolor="#555555", linewidth=0.6,
+                               hatch=pattern or None))  # fmt: skip
+        ax.text((low + high) / 2, 0.47, words, ha="center", va="top", fontsize=TEXT_SIZE, linespacing=1.2)
+    for edge in (1.0, _HIGHEST):
+        ax.text(edge, 0.47, f"{edge:g}", ha="center", va="top", fontsize=TEXT_SIZE, color="#555555")
+    if panel.explanation is None:
+        title(ax, "Total dermoscopy score not measured")
+        ax.text(4.45, 0.75, "no lesion found", ha="center", va="center", fontsize=TEXT_SIZE + 1)
+        return
+    values = {part: panel.value(column) for part, column in COLUMNS.items()}
+    score = panel.value("tds")
+    if math.isnan(score):
+        title(ax, "Total dermoscopy score not measured")
+    else:
+        title(ax, f"Total dermoscopy score {score:.2f}: {verdict_of(score)}")
+    handles, at = [], 0.0
+    for part, (letter, color, pattern) in PARTS.items():
+        value, weight = values[part], WEIGHTS[part]
+        if math.isnan(value):
+            handles.append(Patch(facecolor="none", edgecolor="none", label=f"{letter} not measured"))
+            continue
+        words = f"{weight:g} × {letter} {value:g} = {weight * value:.1f}"
+        handles.append(Patch(facecolor=color, edgecolor="white", hatch=pattern or None, linewidth=0, label=words))
+        if not math.isnan(score) and value:
+            bar = Rectangle((at, 0.72), weight * value, 0.16, facecolor=color, edgecolor="white",
+                            hatch=pattern or None, linewidth=0.8)  # fmt: skip
+            bar.set_gid(letter)
+            ax.add_patch(bar)
+            if weight * value >= 0.35:
+                ax.text(at + weight * value / 2, 0.80, letter, ha="center", va="center", fontsize=TEXT_SIZE,
+                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.2})  # fmt: skip
+            at += weight * value
+    if math.isnan(score):
+        missing = [part for part, value in values.items() if math.isnan(value)]
+        reasons = dict.fromkeys(f"{PARTS[part][0]}: {panel.reason(COLUMNS[part])}" for part in missing)
+        text = "\n".join(reasons) or panel.reason("tds")
+        ax.text(4.45, 0.80, wrap(text, 70), ha="center", va="center", fontsize=TEXT_SIZE)
+    else:
+        ax.plot([score, score], [0.46, 0.95], color="black", linewidth=1.4, gid="score", zorder=3)
+        ax.plot([score], [0.95], marker="v", color="black", markersize=5, zorder=3)
+    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.08), ncols=2, frameon=False,
+              fontsize=TEXT_SIZE, handlelength=1.8, columnspacing=1.5, labelspacing=0.3)  # fmt: skip
