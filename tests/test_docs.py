@@ -4,9 +4,12 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
+import types
 from configparser import ConfigParser
 from pathlib import Path
 
+import cloudpickle
 import pytest
 import sklearn
 from numpydoc.validate import validate
@@ -71,6 +74,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/datasets.md",
         "docs/evaluation.md",
         "docs/explanations.md",
+        "docs/extending.md",
         "docs/features.md",
         "docs/long_runs.md",
         "docs/metadata_routing.md",
@@ -95,7 +99,18 @@ def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     monkeypatch.chdir(lesion_files)
     with sklearn.config_context():
         for block in blocks:
-            exec(compile(block, page, "exec"), {})
+            run_block(block, page, monkeypatch)
+
+
+def run_block(block, page, monkeypatch):
+    """Run it as a module of its own, whose classes can be pickled and go to workers by value, as those of a script."""
+    module = types.ModuleType("block_of_a_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    cloudpickle.register_pickle_by_value(module)
+    try:
+        exec(compile(block, page, "exec"), module.__dict__)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 def test_no_page_has_a_gap_to_be_filled():
