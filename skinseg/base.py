@@ -46,8 +46,8 @@ __all__ = [
 ]
 
 _FRACTION = Interval(Real, 0, 1, closed="both")
-# parameters that change how the work is done and not its result: no part of a cache key
 EXECUTION_PARAMETERS = frozenset({"n_jobs", "verbose", "memory", "on_error", "batch_size"})
+"""Parameters that change how the work is done and not its result: no part of a cache key."""
 
 
 def nested_estimators(model: Any, stop: type | None = None) -> list[Any]:

@@ -108,7 +108,7 @@ class ABCDRuleClassifier(ClassifierMixin, SkinsegEstimator):
         The class of the lesions with high scores.
     n_features_in_ : int
         Number of columns of the table.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if it has any.
 
     See Also

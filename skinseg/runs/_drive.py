@@ -26,6 +26,7 @@ from ._tables import TableWriter
 __all__ = ["NO_LESION", "Batch", "Job", "RunSummary", "collect", "drive", "drive_table", "rate_of"]
 
 NO_LESION = "no lesion found"
+"""What the table of a run says of an image whose mask is empty."""
 _DIED = (
     "the process that worked on this image died, for lack of memory or by a fault in a library; look at the image, or "
     "try it on a machine with more memory"

@@ -1,0 +1,1 @@
+"""What the site needs beyond Sphinx: pages that are made of the package itself, links, math."""
