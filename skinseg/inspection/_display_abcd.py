@@ -47,6 +47,7 @@ _NEEDED = (
 _COLUMNS = 4
 _WIDE = {"tds": 2}  # columns that a panel takes
 _CELL = 2.5, 2.9  # inches
+_ASPECT = 1.2  # width over height of what is shown, at least: that for which the panels have room
 _CHECKS: dict[str, list[Any]] = {
     "panels": ["array-like", str, None],
     "name": [str, None],
@@ -280,8 +281,8 @@ class ABCDDisplay:
         >>> featurizer = ABCDFeaturizer(ThresholdSegmenter()).fit(lesions.images)
         >>> display = ABCDDisplay.from_estimator(
         ...     featurizer, lesions.images[0], panels="color", axes=Figure().add_subplot())
-        >>> len(display.axes_[0].get_legend().get_texts())
-        6
+        >>> display.axes_[0].get_title()
+        'C  Color 3 of 6'
         """
         caller = f"{cls.__name__}.from_estimator"
         import_matplotlib(caller)
@@ -372,5 +373,5 @@ class ABCDDisplay:
         cls, record: Any, mask: Any, explanation: Any, confidence: Any, panels: Any, margin: Any, max_side: int,
         axes: Any,
     ) -> ABCDDisplay:  # fmt: skip
-        view = make_view(record, {"mask": mask}, margin=margin, max_side=max_side)
+        view = make_view(record, {"mask": mask}, margin=margin, max_side=max_side, aspect=_ASPECT)
         return cls(view, explanation, name=record.name, confidence=confidence).plot(axes, panels=panels)

@@ -11,11 +11,10 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 from ..metrics import average_symmetric_surface_distance, dice_score, hausdorff_distance, jaccard_score
 from ._display_chain import outline_by
-from ._display_panels import hatch
+from ._display_legend import Entry, draw_legend, hatch, show_with_room
 from ._display_view import (
     BLUE,
     SKY,
-    TEXT_SIZE,
     TITLE_SIZE,
     VERMILION,
     View,
@@ -27,7 +26,6 @@ from ._display_view import (
     mask_of,
     plain_title,
     record_of,
-    show,
     trace,
 )
 
@@ -39,6 +37,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "false_negative": ("lesion, but missed", BLUE, "...."),
 }
 _OPACITY = {"true_positive": 0.15, "false_positive": 0.35, "false_negative": 0.35}
+_DASHES = (0, (3.5, 1.5))
 _CHECKS: dict[str, list[Any]] = {
     "name": [str, None],
     "margin": [Interval(Real, 0, None, closed="left"), None],
@@ -121,8 +120,6 @@ class SegmentationErrorDisplay:
         """
         import_matplotlib("SegmentationErrorDisplay.plot")
         from matplotlib.colors import to_rgba
-        from matplotlib.lines import Line2D
-        from matplotlib.patches import Patch
 
         own = ax is None
         if own:
@@ -130,29 +127,28 @@ class SegmentationErrorDisplay:
 
             _, ax = plt.subplots(layout="constrained")
         view = self.view
-        show(ax, view)
+        show_with_room(ax, view, rows=3)
         true, pred = view.mask("true"), view.mask("pred")
         regions = {"true_positive": true & pred, "false_positive": pred & ~true, "false_negative": true & ~pred}
         total = max(1, sum(self.counts.values()))
-        handles: list[Any] = []
+        entries = []
         self.regions_ = {}
         for kind, (words, color, pattern) in KINDS.items():
             face = to_rgba(color, _OPACITY[kind])
             self.regions_[kind] = hatch(ax, view, regions[kind], pattern or None, color, face, linewidth=0.0)
             share = f"{100 * self.counts[kind] / total:.0f} %"
-            handles.append(Patch(facecolor=face, edgecolor=color, hatch=pattern or None, linewidth=0.6,
-                                 label=f"{words} {share}"))  # fmt: skip
+            style = {"facecolor": face, "edgecolor": color, "hatch": pattern or None, "linewidth": 0.6}
+            entries.append(Entry(f"{words} {share}", style))
         if true.any():
             draw_lines(ax, trace(view, "true"), "white", width=1.2)
         if pred.any():
-            draw_lines(ax, trace(view, "pred"), VERMILION, width=1.2, dashes=(0, (3.5, 1.5)))
-        handles += [
-            Line2D([], [], color="#777777", linewidth=1.2, label="reference" if true.any() else "reference: empty"),
-            Line2D([], [], color=VERMILION, linewidth=1.2, linestyle=(0, (3.5, 1.5)),
-                   label="outline" if pred.any() else "outline: no lesion found"),
-        ]  # fmt: skip
-        ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=2, fontsize=TEXT_SIZE,
-                  frameon=False, handlelength=2.2, columnspacing=1.2, labelspacing=0.3)  # fmt: skip
+            draw_lines(ax, trace(view, "pred"), VERMILION, width=1.2, dashes=_DASHES)
+        line: dict[str, Any] = {"linewidth": 1.2}
+        entries += [
+            Entry("reference" if true.any() else "reference: empty", {**line, "color": "#777777", "linestyle": "-"}),
+            Entry("outline" if pred.any() else "outline: empty", {**line, "color": VERMILION, "linestyle": _DASHES}),
+        ]
+        draw_legend(ax, view, entries, columns=2)
         if scale_bar:
             draw_scale_bar(ax, view)
         ax.set_title("\n".join([*([plain_title(self.name)] if self.name else []), *self._facts()]), fontsize=TITLE_SIZE)

@@ -131,14 +131,14 @@ class LesionDisplay:
             pixels[~found] = (pixels[~found] * (1 - _DIMMED) + 255 * _DIMMED).astype(np.uint8)
         self.picture_ = show(ax, view, pixels)
         self.reference_ = self.outline_ = None
+        if found.any():
+            self.outline_ = draw_lines(ax, trace(view, "mask"), GREEN, label="outline")
+        else:
+            say_empty(ax, view)
         if "reference" in view.planes and view.mask("reference").any():
             self.reference_ = draw_lines(
                 ax, trace(view, "reference"), VERMILION, dashes=(0, (3.5, 2)), label="reference"
             )
-        if found.any():
-            self.outline_ = draw_lines(ax, trace(view, "mask"), GREEN, label="outline")
-        else:
-            say_empty(ax)
         if "reference" in view.planes:
             ax.legend(loc="upper right", fontsize=TEXT_SIZE, framealpha=0.85, borderpad=0.3, handlelength=2.4)
         if scale_bar:
@@ -217,7 +217,7 @@ class LesionDisplay:
         >>> display = LesionDisplay.from_estimator(
         ...     PretrainedSegmenter(), lesions.images[0], reference_mask=lesions.masks[0], ax=Figure().add_subplot())
         >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
-        ['reference', 'outline']
+        ['outline', 'reference']
         """
         caller = f"{cls.__name__}.from_estimator"
         import_matplotlib(caller)

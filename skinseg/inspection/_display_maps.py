@@ -11,7 +11,8 @@ import numpy as np
 from ..features.color import COLOR_NAMES
 from ..features.structure import LABELS
 from ..rule import BENIGN_BELOW, COLUMNS, HIGHLY_ABOVE, WEIGHTS, verdict_of
-from ._display_panels import Panel, hatch, legend, note, start, title, wrap
+from ._display_legend import Entry, draw_legend, draw_note, hatch, wrap
+from ._display_panels import Panel, start, title, with_outline
 from ._display_view import (
     BLUE,
     GREEN,
@@ -23,7 +24,6 @@ from ._display_view import (
     YELLOW,
     draw_lines,
     draw_scale_bar,
-    trace,
 )
 
 __all__ = ["draw_color", "draw_dimension", "draw_structure", "draw_tds"]
@@ -39,7 +39,7 @@ CLINICAL: dict[str, tuple[str, str, str]] = {
 }
 STRUCTURES: dict[str, tuple[str, str]] = {
     "network": (BLUE, "xxxx"),
-    "homogeneous": (YELLOW, "...."),
+    "homogeneous": (GREEN, "...."),
     "streaks": (VERMILION, "||||"),
     "dots": ("#000000", ""),
     "globules": (PURPLE, "oooo"),
@@ -67,7 +67,6 @@ def _faded(pixels: np.ndarray, *, gray: bool) -> np.ndarray:
 def draw_color(ax: Any, panel: Panel) -> None:
     """Draw the six colors of the rule as a map, with their shares."""
     from matplotlib.colors import to_rgb
-    from matplotlib.patches import Patch
 
     view = panel.view
     if panel.explanation is None:
@@ -80,19 +79,19 @@ def draw_color(ax: Any, panel: Panel) -> None:
         pixels[labels == place] = np.rint(np.array(to_rgb(CLINICAL[name][0])) * 255)
     start(ax, panel, pixels)
     title(ax, f"C  Color {panel.score('color_count', 6)}")
-    draw_lines(ax, trace(view, "mask"), "white", width=0.8)
-    handles = []
+    with_outline(ax, panel)
+    entries = []
     for place, name in enumerate(COLOR_NAMES):
         face, pattern, line = CLINICAL[name]
         share = panel.value(f"color_{name}_share")
         here = labels == place
         if pattern and here.any():
-            hatch(ax, view, here, pattern, line, linewidth=0.0)
+            hatch(ax, view, here, pattern, line, linewidth=0.0, gid=name)
         text = "not measured" if math.isnan(share) else f"{100 * share:.0f} %"
         text += " •" if share >= _PRESENT else ""
-        handles.append(Patch(facecolor=face, edgecolor=line if pattern else "#555555", hatch=pattern or None,
-                             linewidth=0.5, label=f"{name.replace('_', ' ')} {text}"))  # fmt: skip
-    legend(ax, handles, columns=2)
+        style = {"facecolor": face, "edgecolor": line if pattern else "#555555", "hatch": pattern or None}
+        entries.append(Entry(f"{name.replace('_', ' ')} {text}", {**style, "linewidth": 0.5}))
+    draw_legend(ax, view, [*entries, Entry("• counts", {})], columns=2)
 
 
 # ---------------------------------------------------------------------- dimension
@@ -107,23 +106,23 @@ _LENGTHS: tuple[tuple[str, str, str, Any, float], ...] = (
 
 def draw_dimension(ax: Any, panel: Panel) -> None:
     """Draw diameters and axes with their lengths, and a scale bar."""
-    from matplotlib.lines import Line2D
-
     found = start(ax, panel)
     title(ax, "Dimension")
     draw_scale_bar(ax, panel.view)
     if not found:
         return
     unit = panel.view.unit
-    draw_lines(ax, trace(panel.view, "mask"), "white", width=0.8)
-    handles = []
+    with_outline(ax, panel)
+    entries = []
     for key, words, color, dashes, width in _LENGTHS:
-        line = draw_lines(ax, np.asarray(panel.explanation[key])[:, ::-1], color, dashes=dashes, width=width)
+        line = draw_lines(
+            ax, np.asarray(panel.explanation[key])[:, ::-1], color, dashes=dashes, width=width, within=panel.view
+        )
         line.set_gid(key)
         length = panel.value(f"dimension_{key}_{unit}")
         text = "not measured" if math.isnan(length) else f"{_three_digits(length)} {unit}"
-        handles.append(Line2D([], [], color=color, linestyle=dashes, linewidth=width, label=f"{words} {text}"))
-    legend(ax, handles)
+        entries.append(Entry(f"{words} {text}", {"color": color, "linestyle": dashes, "linewidth": width}))
+    draw_legend(ax, panel.view, entries)
 
 
 def _three_digits(value: float) -> str:
@@ -135,7 +134,7 @@ def _three_digits(value: float) -> str:
 
 def draw_structure(ax: Any, panel: Panel) -> None:
     """Draw which structure was found where, and tell which are present."""
-    from matplotlib.patches import Patch
+    from matplotlib.colors import to_rgb
 
     view = panel.view
     found = start(ax, panel, None if panel.explanation is None else _faded(view.image, gray=True))
@@ -143,28 +142,22 @@ def draw_structure(ax: Any, panel: Panel) -> None:
         title(ax, "D  Structures")
         return
     title(ax, f"D  Structures {panel.score('structure_count', 5)}")
-    draw_lines(ax, trace(view, "mask"), "white", width=0.8)
+    with_outline(ax, panel)
     if math.isnan(panel.value("structure_count")):
-        note(ax, wrap(panel.reason("structure_count")))
+        draw_note(ax, view, wrap(panel.reason("structure_count")))
         return
     labels = view.cut(panel.explanation["structure_map"])
-    handles = []
+    entries, total = [], 0.0
     for kind, (color, pattern) in STRUCTURES.items():
         here = labels == LABELS.index(kind)
-        solid = not pattern
-        if here.any():
-            hatch(ax, view, here, pattern or None, color, face=color if solid else (*_rgb(color), 0.25))
+        face = (*to_rgb(color), 0.3 if pattern else 1.0)
+        hatch(ax, view, here, pattern or None, color, face, gid=kind)
         score = panel.value(f"structure_{kind}")
         text = "not measured" if math.isnan(score) else f"{score:.2f}"
-        handles.append(Patch(facecolor=color if solid else (*_rgb(color), 0.25), edgecolor=color, hatch=pattern or None,
-                             linewidth=0.8, label=f"{kind} {text}{' •' if score >= 0.5 else ''}"))  # fmt: skip
-    legend(ax, handles, columns=2)
-
-
-def _rgb(color: str) -> tuple[float, float, float]:
-    from matplotlib.colors import to_rgb
-
-    return to_rgb(color)
+        total += score
+        style = {"facecolor": face, "edgecolor": color, "hatch": pattern or None, "linewidth": 0.8}
+        entries.append(Entry(f"{kind} {text}", style))
+    draw_legend(ax, view, [*entries, Entry(f"sum {total:.2f}", {})], columns=2)
 
 
 # ---------------------------------------------------------------------- total dermoscopy score
@@ -179,9 +172,10 @@ _ZONES = (
 
 def draw_tds(ax: Any, panel: Panel) -> None:
     """Draw the total dermoscopy score with its contributions and the zones of the rule."""
-    from matplotlib.patches import Patch, Rectangle
+    from matplotlib.patches import Rectangle
+    from matplotlib.transforms import Affine2D, ScaledTranslation
 
-    ax.set(xlim=(-0.25, 9.15), ylim=(0, 1))
+    ax.set(xlim=(-0.25, 9.15), ylim=(0.12, 0.97))
     ax.set_axis_off()
     for low, high, color, pattern, words in _ZONES:
         ax.add_patch(Rectangle((low, 0.50), high - low, 0.14, facecolor=color, edgecolor="#555555", linewidth=0.6,
@@ -199,14 +193,15 @@ def draw_tds(ax: Any, panel: Panel) -> None:
         title(ax, "Total dermoscopy score not measured")
     else:
         title(ax, f"Total dermoscopy score {score:.2f}: {verdict_of(score)}")
-    handles, at = [], 0.0
+    entries, at = [], 0.0
     for part, (letter, color, pattern) in PARTS.items():
         value, weight = values[part], WEIGHTS[part]
         if math.isnan(value):
-            handles.append(Patch(facecolor="none", edgecolor="none", label=f"{letter} not measured"))
+            entries.append(Entry(f"{letter} not measured", {}))
             continue
         words = f"{weight:g} × {letter} {value:g} = {weight * value:.1f}"
-        handles.append(Patch(facecolor=color, edgecolor="white", hatch=pattern or None, linewidth=0, label=words))
+        style = {"facecolor": color, "edgecolor": "white", "hatch": pattern or None, "linewidth": 0}
+        entries.append(Entry(words, style))
         if not math.isnan(score) and value:
             bar = Rectangle((at, 0.72), weight * value, 0.16, facecolor=color, edgecolor="white",
                             hatch=pattern or None, linewidth=0.8)  # fmt: skip
@@ -222,7 +217,7 @@ def draw_tds(ax: Any, panel: Panel) -> None:
         text = "\n".join(reasons) or panel.reason("tds")
         ax.text(4.45, 0.80, wrap(text, 70), ha="center", va="center", fontsize=TEXT_SIZE)
     else:
-        ax.plot([score, score], [0.46, 0.95], color="black", linewidth=1.4, gid="score", zorder=3)
+        ax.plot([score, score], [0.50, 0.95], color="black", linewidth=1.4, gid="score", zorder=3)
         ax.plot([score], [0.95], marker="v", color="black", markersize=5, zorder=3)
-    ax.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.08), ncols=2, frameon=False,
-              fontsize=TEXT_SIZE, handlelength=1.8, columnspacing=1.5, labelspacing=0.3)  # fmt: skip
+    points = Affine2D().scale(1 / 72) + ax.figure.dpi_scale_trans
+    draw_legend(ax, None, entries, columns=2, transform=points + ScaledTranslation(4.45, 0.33, ax.transData))

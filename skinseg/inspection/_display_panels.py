@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
+from ._display_legend import Entry, draw_legend, draw_note, draw_scale, hatch, show_with_room, wrap
 from ._display_view import (
     GREEN,
     ORANGE,
@@ -17,20 +18,21 @@ from ._display_view import (
     TEXT_SIZE,
     TITLE_SIZE,
     View,
+    clip,
     draw_lines,
     draw_scale_bar,
     say_empty,
-    show,
     trace,
 )
 
-__all__ = ["Panel", "draw_asymmetry", "draw_border", "draw_outline_panel", "hatch", "legend", "start", "title"]
+__all__ = ["Panel", "draw_asymmetry", "draw_border", "draw_outline_panel", "start", "title", "with_outline"]
 
 AXIS_COLORS = (SKY, ORANGE)
 AXIS_HATCHES = ("////", "\\\\\\\\")
 _AXIS_DASHES: tuple[Any, ...] = ("-", (0, (4, 1.6)))
+_UNSEEN = (0, (1.5, 1.5))  # dashes of octants that cannot be seen
 _TEXT_ROWS = 4  # lines of text for which there is room below each picture
-_ROW = 1.45  # height of a line over the size of its letters
+_COUNTERPART = "no counterpart when folded"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,75 +73,21 @@ class Panel:
 
 def title(ax: Any, text: str) -> None:
     """Put a title over a panel."""
-    ax.set_title(text, fontsize=TITLE_SIZE, pad=4)
+    ax.set_title(text, fontsize=TITLE_SIZE, y=1.0, pad=4)  # without y matplotlib looks for it among the ticks, slowly
 
 
 def start(ax: Any, panel: Panel, pixels: np.ndarray | None = None) -> bool:
     """Show the lesion in the upper part of the axes, with room for text below; tell whether there is a lesion."""
-    view = panel.view
-    show(ax, view, pixels)
-    top, left, bottom, right = view.box
-    width, height = ax.bbox.width, ax.bbox.height
-    room = min(0.5 * height, _TEXT_ROWS * _ROW * TEXT_SIZE * ax.figure.dpi / 72)
-    scale = max((right - left) / width, (bottom - top) / (height - room))  # pixels of the image per dot
-    beside = (scale * width - (right - left)) / 2
-    above = (scale * (height - room) - (bottom - top)) / 2
-    ax.set_xlim(left - beside, right + beside)
-    ax.set_ylim(bottom + above + scale * room, top - above)
-    ax.set_aspect("equal", adjustable="datalim")
+    show_with_room(ax, panel.view, pixels, rows=_TEXT_ROWS)
     empty = panel.explanation is None
     if empty:
-        say_empty(ax)
+        say_empty(ax, panel.view)
     return not empty
 
 
-def room_below(ax: Any) -> float:
-    """Give the share of the axes below the picture."""
-    return min(0.5, _TEXT_ROWS * _ROW * TEXT_SIZE * float(ax.figure.dpi) / 72 / float(ax.bbox.height))
-
-
-def legend(ax: Any, handles: Iterable[Any], *, columns: int = 1, title: str | None = None) -> None:
-    """Put a legend below the picture of a panel."""
-    ax.legend(
-        handles=list(handles), loc="upper center", bbox_to_anchor=(0.5, room_below(ax)), ncols=columns, frameon=False,
-        fontsize=TEXT_SIZE, handlelength=1.8, handletextpad=0.5, columnspacing=1.0, labelspacing=0.25, borderpad=0.2,
-        borderaxespad=0.1, title=title, title_fontsize=TEXT_SIZE,
-    )  # fmt: skip
-
-
-def note(ax: Any, text: str) -> None:
-    """Write a few lines below the picture of a panel."""
-    ax.text(0.5, room_below(ax) - 0.02, text, transform=ax.transAxes, ha="center", va="top", fontsize=TEXT_SIZE,
-            linespacing=_ROW - 0.1)  # fmt: skip
-
-
-def wrap(text: str, width: int = 44) -> str:
-    """Break a reason into lines."""
-    import textwrap
-
-    return "\n".join(textwrap.wrap(text, width))
-
-
-def hatch(
-    ax: Any, view: View, region: np.ndarray, pattern: str | None, color: Any, face: Any = "none", **style: Any
-) -> Any:
-    """Hatch a region, given as a mask of the view; None if it is empty."""
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-
-    contours, _ = cv2.findContours(region.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    rings = [ring[:, 0, ::-1] for ring in contours if len(ring) > 2]
-    if not rings:
-        return None
-    vertices, codes = [], []
-    for ring in rings:
-        points = view.to_image(ring)[:, ::-1]
-        vertices += [points, points[:1]]
-        codes += [Path.MOVETO] + [Path.LINETO] * (len(ring) - 1) + [Path.CLOSEPOLY]
-    settings = {"linewidth": 0.8, "zorder": 2.2} | style
-    patch = PathPatch(Path(np.concatenate(vertices), codes), facecolor=face, edgecolor=color, hatch=pattern, **settings)
-    ax.add_patch(patch)
-    return patch
+def with_outline(ax: Any, panel: Panel) -> None:
+    """Draw a thin outline."""
+    draw_lines(ax, trace(panel.view, "mask"), "white", width=0.8)
 
 
 # ---------------------------------------------------------------------- outline
@@ -155,8 +103,8 @@ def draw_outline_panel(ax: Any, panel: Panel) -> None:
     draw_lines(ax, trace(panel.view, "mask"), GREEN, label="outline")
     lines = [] if panel.confidence is None else [f"confidence {panel.confidence:.2f}"]
     cut = panel.value("dimension_leaves_frame") == 1
-    lines += ["reaches the edge of the view: sizes are lower bounds"] if cut else []
-    note(ax, "\n".join(lines))
+    lines += ["reaches the edge of the view:", "sizes are lower bounds"] if cut else []
+    draw_note(ax, panel.view, "\n".join(lines))
 
 
 # ---------------------------------------------------------------------- asymmetry
@@ -201,8 +149,7 @@ def _asymmetric_in(asymmetric: Mapping[str, bool]) -> str:
 
 def draw_asymmetry(ax: Any, panel: Panel) -> None:
     """Draw the best axes, what is asymmetric about each, and what has no counterpart when the lesion is folded."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
+    from matplotlib.colors import to_rgb
 
     found = start(ax, panel)
     if not found:
@@ -216,19 +163,19 @@ def draw_asymmetry(ax: Any, panel: Panel) -> None:
         at = view.to_image(points)
         return np.asarray(((at >= -0.5) & (at <= np.array(shape) - 0.5)).all(axis=1))
 
-    draw_lines(ax, trace(view, "mask"), "white", width=0.8)
-    handles: list[Any] = []
+    with_outline(ax, panel)
+    entries = []
     for number, (axis, asymmetric) in enumerate(zip(explanation["best_axes"], explanation["asymmetric"], strict=True)):
         color, dashes = AXIS_COLORS[number], _AXIS_DASHES[number]
         alone = fold_difference(mask, view.from_image(axis), inside)
-        hatch(ax, view, alone, AXIS_HATCHES[number], color, linewidth=0.0)
-        line = draw_lines(ax, axis[:, ::-1], color, width=2.0, dashes=dashes)
+        hatch(ax, view, alone, AXIS_HATCHES[number], color, (*to_rgb(color), 0.35), linewidth=0.0,
+              gid=f"fold {number + 1}")  # fmt: skip
+        line = draw_lines(ax, axis[:, ::-1], color, width=2.0, dashes=dashes, within=view)
         line.set_gid(f"best axis {number + 1}")
-        handles.append(Line2D([], [], color=color, linestyle=dashes, linewidth=2,
-                              label=f"axis {number + 1}: {_asymmetric_in(asymmetric)}"))  # fmt: skip
-    handles.append(Patch(facecolor="#dddddd", edgecolor="#555555", hatch="////", linewidth=0,
-                         label="without counterpart when folded"))  # fmt: skip
-    legend(ax, handles)
+        style = {"color": color, "linestyle": dashes, "linewidth": 2.0}
+        entries.append(Entry(f"axis {number + 1}: {_asymmetric_in(asymmetric)}", style))
+    style = {"facecolor": "#dddddd", "edgecolor": "#555555", "hatch": "////", "linewidth": 0}
+    draw_legend(ax, view, [*entries, Entry(_COUNTERPART, style)])
 
 
 # ---------------------------------------------------------------------- border
@@ -240,10 +187,28 @@ def _pieces(points: np.ndarray, longest: float) -> np.ndarray:
     return np.insert(points, np.flatnonzero(steps > longest) + 1, np.nan, axis=0)
 
 
+def _centroid(polygon: np.ndarray) -> np.ndarray:
+    """Centroid of the area of a polygon; of its corners where it has no area."""
+    (y, x), (next_y, next_x) = polygon.T, np.roll(polygon, -1, axis=0).T
+    cross = x * next_y - next_x * y
+    if abs(cross.sum()) < 1e-9:
+        return np.asarray(polygon.mean(axis=0))
+    return np.array([((y + next_y) * cross).sum(), ((x + next_x) * cross).sum()]) / (3 * cross.sum())
+
+
+def with_spokes(ax: Any, view: View, middle: np.ndarray, angles: list[float], radius: float) -> None:
+    """Draw where octants begin: strokes from the center about which they lie."""
+    ends = np.array([[math.cos(angle), math.sin(angle)] for angle in angles])  # x, y
+    lines = np.full((3 * len(ends), 2), np.nan)
+    lines[0::3] = middle[::-1]
+    lines[1::3] = middle[::-1] + radius * ends
+    (spokes,) = ax.plot(*lines.T, color="white", alpha=0.55, linewidth=0.7, zorder=2.3, gid="spokes")
+    clip(ax, spokes, view)
+
+
 def draw_border(ax: Any, panel: Panel) -> None:
     """Draw the octants of the border in colors of their sharpness; abrupt ones are thick."""
     import matplotlib as mpl
-    from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
 
     found = start(ax, panel)
@@ -256,42 +221,33 @@ def draw_border(ax: Any, panel: Panel) -> None:
     outline, octants = explanation["outline"], explanation["octants"]
     steps = np.hypot(*np.diff(outline, axis=0).T) if len(outline) > 1 else np.ones(1)
     longest = 5 * max(float(np.median(steps)), 1e-9)
-    middle = outline.mean(axis=0)
+    middle = _centroid(outline)
     radius = float(np.sqrt(((outline - middle) ** 2).sum(axis=1)).max())
+    with_spokes(ax, panel.view, middle, [octant["start_angle"] for octant in octants], radius)
+    beside = 0.07 * max(panel.view.box[2] - panel.view.box[0], panel.view.box[3] - panel.view.box[1])
     for number, octant in enumerate(octants, 1):
         seen = not math.isnan(octant["sharpness"])
         points = _pieces(octant["outline"][:, ::-1], longest)
         color = colors(octant["sharpness"]) if seen else "#bbbbbb"
         width = 4.5 if octant["abrupt"] else 1.8
-        line = draw_lines(ax, points, color, width=width, dashes="-" if seen else (0, (1.5, 1.5)))
+        line = draw_lines(ax, points, color, width=width, dashes="-" if seen else _UNSEEN)
         line.set_gid(f"octant {number}")
         angle = octant["start_angle"] + math.pi / 8
         along = np.array([math.sin(angle), math.cos(angle)])
         own = octant["outline"] - middle
         away = float((own @ along).max()) if len(own) else radius
-        y, x = middle + (away + 0.16 * max(radius, 4)) * along
+        y, x = panel.view.inward(middle + (away + beside) * along, 0.05)
         ax.text(x, y, str(number), ha="center", va="center", fontsize=TEXT_SIZE, color="white", zorder=3,
                 fontweight="bold" if octant["abrupt"] else "normal", clip_on=False,
                 path_effects=[withStroke(linewidth=1.8, foreground="black")])  # fmt: skip
-    handles = [
-        Line2D([], [], color=colors(0.85), linewidth=4.5, label="ends abruptly"),
-        Line2D([], [], color=colors(0.25), linewidth=1.8, label="fades"),
+    if math.isnan(panel.value("border_score")):
+        draw_note(ax, panel.view, wrap(panel.reason("border_score")))
+        return
+    entries = [
+        Entry("thick: ends abruptly", {"color": colors(0.75), "linestyle": "-", "linewidth": 4.5}),
+        Entry("thin: fades", {"color": colors(0.3), "linestyle": "-", "linewidth": 1.8}),
     ]
     if any(math.isnan(octant["sharpness"]) for octant in octants):
-        handles.append(Line2D([], [], color="#999999", linewidth=1.8, linestyle=(0, (1.5, 1.5)), label="not seen"))
-    if math.isnan(panel.value("border_score")):
-        note(ax, wrap(panel.reason("border_score")))
-        return
-    legend(ax, handles, columns=len(handles))
-    _sharpness_scale(ax, colors)
-
-
-def _sharpness_scale(ax: Any, colors: Any) -> None:
-    """Draw the scale of the sharpness below the legend."""
-    room = room_below(ax)
-    inner = ax.inset_axes((0.3, 0.33 * room, 0.4, 0.1 * room))
-    inner.imshow(colors(np.linspace(0, 1, 64))[None], extent=(0, 1, 0, 1), aspect="auto")
-    inner.set_axis_off()
-    for x, text, side in ((0, "0 ", "right"), (1, " 1", "left")):
-        inner.text(x, 0.5, text, ha=side, va="center", fontsize=TEXT_SIZE)
-    inner.text(0.5, -0.4, "sharpness", ha="center", va="top", fontsize=TEXT_SIZE)
+        entries.append(Entry("not seen", {"color": "#999999", "linestyle": _UNSEEN, "linewidth": 1.8}))
+    draw_scale(ax, panel.view, colors, "sharpness", row=0)
+    draw_legend(ax, panel.view, entries, row=1)

@@ -28,6 +28,7 @@ __all__ = [
     "YELLOW",
     "View",
     "add_notice",
+    "clip",
     "draw_lines",
     "draw_scale_bar",
     "import_matplotlib",
@@ -91,11 +92,12 @@ def plain_title(name: str, most: int = 48) -> str:
     return name.replace("$", r"\$")
 
 
-def say_empty(ax: Any, text: str = EMPTY) -> Any:
-    """Write into the middle of the axes that there is nothing to see."""
+def say_empty(ax: Any, view: View, text: str = EMPTY) -> Any:
+    """Write into the middle of a picture that there is nothing to see."""
+    top, left, bottom, right = view.box
     box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "#555555", "linewidth": 0.6, "pad": 4}
-    return ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", fontsize=TITLE_SIZE, bbox=box,
-                   zorder=4)  # fmt: skip
+    return ax.text((left + right) / 2, (top + bottom) / 2, text, ha="center", va="center", fontsize=TITLE_SIZE,
+                   bbox=box, zorder=4)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +158,12 @@ class View:
                          for axis, n in enumerate(self.image.shape[:2]))  # fmt: skip
         return labels[np.clip(rows, 0, labels.shape[0] - 1)][:, np.clip(columns, 0, labels.shape[1] - 1)]
 
+    def inward(self, point: np.ndarray, share: float) -> np.ndarray:
+        """Move a point (row, column) of the image into the view, by a share of its sides away from the edges."""
+        top, left, bottom, right = self.box
+        away = share * np.array([bottom - top, right - left])
+        return np.clip(point, np.array([top, left]) + away, np.array([bottom, right]) - away)
+
 
 def _level(soft: np.ndarray) -> float:
     return min(0.5, float(soft.max()) / 2)
@@ -166,7 +174,9 @@ def _bounds(mask: np.ndarray) -> tuple[int, int, int, int] | None:
     return None if not len(rows) else (int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
 
 
-def _box(shape: tuple[int, int], masks: Sequence[np.ndarray], margin: float | None) -> tuple[int, int, int, int]:
+def _box(
+    shape: tuple[int, int], masks: Sequence[np.ndarray], margin: float | None, aspect: float
+) -> tuple[int, int, int, int]:
     """Choose what is shown: the masks with a margin; the whole image without one, or if all are empty."""
     bounds = [] if margin is None else [found for mask in masks if (found := _bounds(mask)) is not None]
     if margin is None or not bounds:
@@ -176,6 +186,7 @@ def _box(shape: tuple[int, int], masks: Sequence[np.ndarray], margin: float | No
     around = margin * max(bottom - top, right - left)
     least = max(_LEAST_SIDE, _LEAST_SHARE * min(shape))
     down, across = (max(around, (least - side) / 2) for side in (bottom - top, right - left))
+    across = max(across, (aspect * (bottom - top + 2 * down) - (right - left)) / 2)
     return (
         max(0, math.floor(top - down)), max(0, math.floor(left - across)),
         min(shape[0], math.ceil(bottom + down)), min(shape[1], math.ceil(right + across)),
@@ -183,12 +194,20 @@ def _box(shape: tuple[int, int], masks: Sequence[np.ndarray], margin: float | No
 
 
 def make_view(
-    record: LesionImage, planes: Mapping[str, np.ndarray | None], *, margin: float | None, max_side: int
+    record: LesionImage,
+    planes: Mapping[str, np.ndarray | None],
+    *,
+    margin: float | None,
+    max_side: int,
+    aspect: float = 0,
 ) -> View:
-    """Cut out what is shown, and shrink it; of a large JPEG file no more is decoded than that takes."""
+    """Cut out what is shown, and shrink it; of a large JPEG file no more is decoded than that takes.
+
+    ``aspect`` is the least width over height, as far as the image goes.
+    """
     shape = record.shape
     given = {name: plane for name, plane in planes.items() if plane is not None}
-    box = _box(shape, [plane > 0 if plane.dtype != bool else plane for plane in given.values()], margin)
+    box = _box(shape, [plane > 0 if plane.dtype != bool else plane for plane in given.values()], margin, aspect)
     sides = box[2] - box[0], box[3] - box[1]
     zoom = min(1.0, max_side / max(sides))
     reduced = max(1, round(shape[0] * zoom)), max(1, round(shape[1] * zoom))
@@ -226,12 +245,34 @@ def trace(view: View, plane: str) -> np.ndarray:
 
 
 def draw_lines(
-    ax: Any, points: np.ndarray, color: str, *, width: float = 1.6, dashes: Any = "-", label: str | None = None
+    ax: Any,
+    points: np.ndarray,
+    color: Any,
+    *,
+    width: float = 1.6,
+    dashes: Any = "-",
+    label: str | None = None,
+    within: View | None = None,
 ) -> Any:
-    """Draw lines through points (x, y) on a dark casing, so that they are seen on light and dark ground; the line."""
-    ax.plot(*points.T, color="black", alpha=0.55, linewidth=width + 1.2, solid_joinstyle="round", zorder=2.4)
-    return ax.plot(*points.T, color=color, linewidth=width, linestyle=dashes, label=label, zorder=2.5,
-                   solid_joinstyle="round")[0]  # fmt: skip
+    """Draw lines through points (x, y) on a dark casing, so that they are seen on light and dark ground; the line.
+
+    Lines that may leave the picture are cut at its edges (``within``), for the axes are larger.
+    """
+    common = {"solid_joinstyle": "round", "zorder": 2.4}
+    casing = ax.plot(*points.T, color="black", alpha=0.55, linewidth=width + 1.2, **common)[0]
+    line = ax.plot(*points.T, color=color, linewidth=width, linestyle=dashes, label=label, **common)[0]
+    if within is not None:
+        for drawn in (casing, line):
+            clip(ax, drawn, within)
+    return line
+
+
+def clip(ax: Any, artist: Any, view: View) -> None:
+    """Cut what is drawn at the edges of the picture."""
+    from matplotlib.patches import Rectangle
+
+    top, left, bottom, right = view.box
+    artist.set_clip_path(Rectangle((left, top), right - left, bottom - top, transform=ax.transData))
 
 
 def show(ax: Any, view: View, pixels: np.ndarray | None = None) -> Any:
