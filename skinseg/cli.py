@@ -246,6 +246,20 @@ def _parse_where(text: str) -> tuple[str, str]:
     return column, value
 
 
+def _load_classifier(name: str) -> Any:
+    import skinseg
+
+    if name == "melanoma":
+        return skinseg.load_pretrained(name)
+    if not Path(name).is_file():
+        text = f"{name}: the model file does not exist; `skinseg train` makes one, or use the packaged model, melanoma"
+        raise click.BadParameter(text, param_hint="--model")
+    fitted = skinseg.load(name)
+    if not hasattr(fitted, "predict_proba"):
+        raise click.BadParameter(f"{name} holds no classifier but a {type(fitted).__name__}", param_hint="--model")
+    return fitted
+
+
 @_command(
     "predict",
     "skinseg predict photos/ --out predictions.csv",
@@ -277,22 +291,12 @@ def predict(
     melanoma_high. It takes age, sex and site from --table where they are known.
     Called again after it was stopped, in whatever way, it goes on where it was.
     """
-    import skinseg
-
     from .bulk import predict_to_file, rows_for
     from .datasets import load_lesion_table
     from .outlining import find_images
 
     check_tables(out, errors)
-    if model == "melanoma":
-        fitted = skinseg.load_pretrained(model)
-    elif Path(model).is_file():
-        fitted = skinseg.load(model)
-    else:
-        text = f"{model}: the model file does not exist; `skinseg train` makes one, or use the packaged model, melanoma"
-        raise click.BadParameter(text, param_hint="--model")
-    if not hasattr(fitted, "predict_proba"):
-        raise click.BadParameter(f"{model} holds no classifier but a {type(fitted).__name__}", param_hint="--model")
+    fitted = _load_classifier(model)
     files = find_images(images)
     metadata = None
     if table is not None:
@@ -407,6 +411,71 @@ def compare(first: Path, second: Path, out: Path | None, models: str | None, see
     )
     click.echo(str(compared))
     click.echo(NOTICE, err=True)
+
+
+@_command(
+    "report",
+    "skinseg report photos/ --out report.html",
+    "skinseg report photos/ --out report.html --order doubtful --jobs 2",
+    "skinseg report photos/ --table patients.csv --image-column file --out report.html",
+    "skinseg report photos/ --masks masks/ --model none --out outlines.html",
+    "skinseg report archive/ --no-cards --out overview.html",
+)
+@_images
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="File to write, .html.")
+@click.option(
+    "--model", metavar="NAME|FILE|none", default="melanoma", show_default=True,
+    help="The model that comes trained, a file saved by `skinseg train`, or none.",
+)  # fmt: skip
+@click.option(
+    "--segmenter", metavar="NAME|FILE",
+    help="What outlines the lesions, as of `skinseg segment`; that of the model, or the pretrained one, by default.",
+)  # fmt: skip
+@click.option(
+    "--masks", type=click.Path(path_type=Path), help="Folder of masks, <stem>_segmentation.png or <stem>.png."
+)
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="Table of the clinical columns, as of `skinseg predict`."
+)
+@click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
+@click.option(
+    "--population", type=click.Path(path_type=Path), metavar="FILE",
+    help="Table of `skinseg features` for the percentiles; the ISIC 2017 training images by default.",
+)  # fmt: skip
+@click.option(
+    "--order", type=click.Choice(["given", "doubtful", "probability", "tds", "name"]), default="given",
+    show_default=True, help="Order in which the report opens; doubtful outlines first, for one.",
+)  # fmt: skip
+@click.option("--title", default="Skin lesions", show_default=True, help="At the top.")
+@click.option("--no-cards", is_flag=True, help="Overview and gallery only: faster, and a smaller file.")
+@_jobs
+@_quiet
+def report(
+    images: tuple[str, ...], out: Path, model: str, segmenter: str | None, jobs: int | None, **options: Any
+) -> None:
+    """Show the lesions of IMAGES (files, folders or patterns) in one HTML file.
+
+    It needs no network and no other file: an overview that sorts and filters, a
+    gallery with outlines, and a card an image with all that was measured, the
+    probability and what raised it. Needs the extra `report`.
+    """
+    from .inspection._report_files import report_files
+
+    check_out(out, (".html", ".htm"))
+    summary = report_files(
+        images, out, model=None if model == "none" else _load_classifier(model),
+        segmenter=None if segmenter is None else _make_segmenter(segmenter),
+        n_jobs=jobs, verbose=not options.pop("quiet"), **options,
+    )  # fmt: skip
+    click.echo(f"report of {say_count(summary.n_images)} in {summary.out} ({summary.out.stat().st_size / 1e6:.1f} MB)")
+    for found, title in ((summary.empty, "no lesion found in"), (summary.failed, "failed:")):
+        if found:
+            lines = [f"  {item}" if isinstance(item, str) else f"  {item[0]}: {item[1]}" for item in found[:50]]
+            rest = [f"  ... and {len(found) - 50} more; the report has them"] if len(found) > 50 else []
+            note("\n".join([f"{title} {say_count(len(found))}", *lines, *rest]))
+    note(NOTICE)
+    if summary.failed:
+        sys.exit(1)
 
 
 @_command("demo", "skinseg demo", "skinseg demo --out /tmp/demo --samples 200")

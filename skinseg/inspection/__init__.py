@@ -7,6 +7,7 @@ from ._display_lesion import LesionDisplay
 from ._explanation import Contributions
 from ._groups import groups_of
 from ._population import Population, load_population
+from ._report import ReportSummary, write_report
 from ._sheet import contact_sheet, draw_outline
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Contributions",
     "LesionDisplay",
     "Population",
+    "ReportSummary",
     "SegmentationErrorDisplay",
     "contact_sheet",
     "draw_outline",
@@ -22,4 +24,5 @@ __all__ = [
     "groups_of",
     "load_population",
     "panel_axes",
+    "write_report",
 ]

@@ -78,6 +78,11 @@ class Contributions:
         "log_odds": "log-odds", "probability": "probability", "decision": "decision function",
     }  # fmt: skip
 
+    @property
+    def scale_name(self) -> str:
+        """The scale in words."""
+        return self._SCALES[self.scale]
+
     def to_text(self, index: int | str = 0, *, top: int = 10) -> str:
         """Tell of one image what raised and what lowered the output, the largest contribution first.
 
