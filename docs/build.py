@@ -17,7 +17,6 @@ EXPECTED = (
     "extending.md",
     "corrections.md",
     "report.md",
-    "persistence.md",
 )
 
 

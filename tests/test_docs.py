@@ -81,6 +81,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/metrics.md",
         "docs/networks.md",
         "docs/peers.md",
+        "docs/persistence.md",
         "docs/preprocessing.md",
         "docs/pretrained_melanoma.md",
         "docs/pretrained_segmenter.md",
