@@ -71,6 +71,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
     [
         "README.md",
         "docs/classification.md",
+        "docs/coming_from.md",
         "docs/datasets.md",
         "docs/evaluation.md",
         "docs/explanations.md",
