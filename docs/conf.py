@@ -29,6 +29,8 @@ extensions = [
 templates_path = ["_templates"]
 exclude_patterns = ["tools", "auto_examples/*.ipynb", "auto_examples/*.py", "examples"]
 nitpicky = True
+smartquotes = False
+toc_object_entries_show_parents = "hide"
 default_role = "py:link_or_code"
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 

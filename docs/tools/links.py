@@ -4,7 +4,9 @@ import re
 from functools import cache
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.domains.python import PyXRefRole
+from sphinx.transforms import SphinxTransform
 
 from .reference import entries
 
@@ -70,6 +72,49 @@ def _resolve(_, env, node, content):
     return uri and nodes.reference("", "", content, refuri=uri, internal=False)
 
 
+@cache
+def _reference_of(text):
+    """Say where a piece of code in a page leads to: a public name, with or without its call, or a public module."""
+    name = text.partition("(")[0]
+    if not re.fullmatch(r"[\w.]+", name):
+        return None
+    modules = {entry.module: f"/api/{entry.page}" for entry in entries() if entry.module != "skinseg"}
+    if name in modules:
+        return "std", "doc", modules[name]
+    # a word in lower case may be anything: load, compare
+    if name.startswith("skinseg.") or "_" in name.strip("_") or name[0].isupper():
+        full = _names().get(name.rpartition(".")[2])
+        if full is not None and ("." not in name or name.startswith("skinseg.")):
+            return "py", "obj", full
+    return None
+
+
+class _LinkNames(SphinxTransform):
+    """Names of ours that a page has as code are links to their entry in the reference, once a section."""
+
+    default_priority = 400
+
+    def apply(self):
+        """Put a reference around each."""
+        if self.env.docname.startswith("api/"):
+            return
+        seen = set()
+        for literal in list(self.document.findall(nodes.literal)):
+            above = literal.parent
+            inside = (nodes.title, nodes.reference, addnodes.pending_xref)
+            while above is not None and not isinstance(above, (nodes.section, *inside)):
+                above = above.parent
+            found = _reference_of(literal.astext())
+            if found is None or isinstance(above, inside) or (id(above), found) in seen:
+                continue
+            seen.add((id(above), found))
+            domain, kind, target = found
+            options = {"refdomain": domain, "reftype": kind, "reftarget": target, "refexplicit": True}
+            reference = addnodes.pending_xref("", refdoc=self.env.docname, refwarn=True, **options)
+            literal.replace_self(reference)
+            reference += literal
+
+
 def _pages(*arguments):
     """Make links of the pages that a docstring, the last argument, names by their file."""
     lines = arguments[-1]
@@ -79,6 +124,7 @@ def _pages(*arguments):
 def setup(app):
     """Register."""
     app.add_role_to_domain("py", "link_or_code", _LinkOrCode())
+    app.add_transform(_LinkNames)
     app.connect("missing-reference", _resolve)
     app.connect("autodoc-process-docstring", _pages, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

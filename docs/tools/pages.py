@@ -100,6 +100,7 @@ def write_layers(folder: Path) -> None:
         lines.append("<li><ul>")
         for room in sorted(rooms, key=lambda room: (room.startswith("_"), room)):
             kind = ' class="private"' if room.startswith("_") else ""
-            lines.append(f"<li{kind}><code>{room}</code> <span>{html.escape(_what(room))}</span></li>")
+            what = re.sub(r"`+(.+?)`+", r"<code>\1</code>", html.escape(_what(room)))
+            lines.append(f"<li{kind}><strong>{room}</strong> <span>{what}</span></li>")
         lines.append("</ul></li>")
     (folder / "layers.html").write_text("\n".join([*lines, "</ol>"]))

@@ -116,12 +116,12 @@ def write_reference(folder: Path) -> None:
     lines += [".. toctree::", "   :hidden:", "", *(f"   {page}" for page, *_ in sections), ""]
     for page, title, text, groups in sections:
         lines += [f":doc:`{title} <{page}>`", "-" * (len(title) + len(page) + 10), "", text, ""]
-        lines += [".. hlist::", "   :columns: 3", ""]
+        lines += [".. rst-class:: names", ""]
         for _, module, names in groups:
             for name in names.split():
                 entry = Entry(page, module, name)
                 role = "data" if entry.is_constant else "exc" if _is_exception(entry.item) else "obj"
-                lines.append(f"   * :py:{role}:`~{entry.full_name}`")
+                lines.append(f"* :py:{role}:`~{entry.full_name}`")
         lines.append("")
     (folder / "index.rst").write_text("\n".join(lines))
 
