@@ -282,7 +282,7 @@ class ABCDDisplay:
         >>> display = ABCDDisplay.from_estimator(
         ...     featurizer, lesions.images[0], panels="color", axes=Figure().add_subplot())
         >>> display.axes_[0].get_title()
-        'C  Color 3 of 6'
+        'C  Color 4 of 6'
         """
         caller = f"{cls.__name__}.from_estimator"
         import_matplotlib(caller)

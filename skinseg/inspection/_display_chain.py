@@ -11,7 +11,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._batches import is_passthrough
-from .._mapping import load_or_fail, transform_batch
+from .._mapping import label_of, load_or_fail, transform_batch
 from ..base import BaseFeaturizer, ImageEstimator, nested_estimators
 from ..exceptions import ImageBatchError
 from ..features import ABCDFeaturizer
@@ -48,6 +48,10 @@ def _holds(model: Any, kind: type) -> bool:
     return any(isinstance(part, (kind, PretrainedClassifier)) for part in nested_estimators(model))
 
 
+def _failure(caller: str, record: LesionImage, error: str) -> ImageBatchError:
+    return ImageBatchError(f"{caller} cannot show {label_of(record) or 'the image'}:", {0: error})
+
+
 def _through(steps: Iterable[Any], record: LesionImage, caller: str) -> LesionImage:
     """Send a record through image steps."""
     for step in steps:
@@ -63,7 +67,7 @@ def _through(steps: Iterable[Any], record: LesionImage, caller: str) -> LesionIm
         if not isinstance(result, LesionImage):
             raise TypeError(f"{caller}: the step {type(step).__name__} gives no image; give a model of image steps")
         if result.error is not None:
-            raise ImageBatchError(f"{caller} cannot show the image: {result.error}", {0: result.error})
+            raise _failure(caller, record, str(result.error))
         record = result
     return record
 
@@ -71,7 +75,7 @@ def _through(steps: Iterable[Any], record: LesionImage, caller: str) -> LesionIm
 def _loaded(record: LesionImage, caller: str) -> LesionImage:
     loaded = load_or_fail(record)
     if loaded.error is not None:
-        raise ImageBatchError(f"{caller} cannot show the image: {loaded.error}", {0: loaded.error})
+        raise _failure(caller, record, loaded.error)
     return loaded
 
 
