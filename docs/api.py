@@ -194,10 +194,28 @@ SECTIONS = [
     (
         "inspection",
         "Inspection",
-        "Pictures of images and outlines, and explanations of what a classifier says of an image.",
+        "Displays, contact sheets and the report, and explanations of what a classifier says of an image.",
         [
+            ("Displays", "skinseg.inspection", "LesionDisplay ABCDDisplay SegmentationErrorDisplay panel_axes PANELS"),
+            ("Pictures of many images", "skinseg.inspection", "contact_sheet draw_outline"),
+            ("Report", "skinseg.inspection", "write_report ReportSummary load_population Population"),
             ("Explanations", "skinseg.inspection", "explain_prediction Contributions groups_of"),
-            ("Pictures", "skinseg.inspection", "contact_sheet draw_outline"),
+        ],
+    ),
+    (
+        "corrections",
+        "Correcting outlines",
+        "The outlines least to be trusted go to an annotation tool, and come back as expert masks.",
+        [
+            ("Doubtful outlines", "skinseg.doubtful", "write_doubtful DoubtfulFolder DoubtfulSummary"),
+            ("", "skinseg.datasets", "load_corrections"),
+            (
+                "Forms of annotation tools",
+                "skinseg.annotations",
+                "read_labelme write_labelme labelme_content mask_of_labelme read_coco write_coco coco_content "
+                "CocoMasks read_painted_mask mask_to_polygons polygons_to_mask Polygon mask_to_counts counts_to_mask "
+                "counts_of_text outline_hash",
+            ),
         ],
     ),
     (
@@ -290,8 +308,8 @@ SECTIONS = [
             (
                 "Errors",
                 "skinseg.exceptions",
-                "CheckpointError ImageBatchError ImageReadError InvalidImagesError LeakageError MissingFilesError "
-                "ModelFileError RunError RunInterrupted TrainingDivergedError",
+                "AnnotationError CheckpointError ImageBatchError ImageReadError InvalidImagesError LeakageError "
+                "MissingFilesError ModelFileError RunError RunInterrupted TrainingDivergedError",
             ),
             (
                 "Warnings",

@@ -28,7 +28,7 @@ def public_names():
 
 
 def is_object(item):
-    return inspect.isclass(item) or inspect.isroutine(item)
+    return callable(item)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     @property
     def is_constant(self):
         """Whether it is neither class nor function."""
-        return not (inspect.isclass(self.item) or inspect.isroutine(self.item))
+        return not callable(self.item)
 
 
 def read_table():
@@ -69,7 +69,7 @@ def constant_docs(module: ModuleType, name: str) -> str:
 def file_names() -> dict[str, str]:
     """Give other file names to functions that differ from a class by case alone: not all systems tell them apart."""
     classes = {entry.full_name.lower() for entry in entries() if inspect.isclass(entry.item)}
-    functions = [entry.full_name for entry in entries() if inspect.isroutine(entry.item)]
+    functions = [entry.full_name for entry in entries() if not inspect.isclass(entry.item) and not entry.is_constant]
     return {name: f"{name}-function" for name in functions if name.lower() in classes}
 
 
