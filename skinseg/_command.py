@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from .doubtful import DoubtfulFolder
     from .runs import RunSummary
 
 __all__ = [
@@ -18,11 +19,14 @@ __all__ = [
     "Command",
     "check_out",
     "check_tables",
+    "doubtful_folder",
+    "doubtful_options",
     "finish_run",
     "hash_of_file",
     "note",
     "run_options",
     "say_count",
+    "tell_doubtful",
 ]
 
 NOTICE = "Research software, no medical device: no result is a diagnosis."
@@ -87,6 +91,62 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def doubtful_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of outlines that are written out to be corrected."""
+    for option in (
+        click.option(
+            "--doubtful-number", type=click.IntRange(1), metavar="N",
+            help="Instead so many images: those without a lesion first, then the least confident.",
+        ),
+        click.option(
+            "--doubtful-share", type=click.FloatRange(0, 1, min_open=True), metavar="SHARE",
+            help="Instead this share of the images, such as 0.05, in the same order.",
+        ),
+        click.option(
+            "--doubtful-below", type=click.FloatRange(0, 1, min_open=True), metavar="CONFIDENCE",
+            help="Those with a confidence below this, and those without a lesion; 0.7 by default.",
+        ),
+        click.option(
+            "--doubtful", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+            help="Folder for copies of doubtful images and their outlines, to be corrected with LabelMe, CVAT, ...",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def doubtful_folder(doubtful: Path | None, **chosen: Any) -> DoubtfulFolder | None:
+    """Make of the options of doubtful outlines what writes them."""
+    from .doubtful import DoubtfulFolder
+
+    given = [name for name, value in chosen.items() if value is not None]
+    if doubtful is None:
+        if given:
+            option = f"--{given[0].replace('_', '-')}"
+            raise click.BadParameter("it needs the folder, --doubtful DIR", param_hint=option)
+        return None
+    if len(given) > 1:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"{names} exclude each other; give one of them")
+    return DoubtfulFolder(doubtful, **{name.removeprefix("doubtful_"): value for name, value in chosen.items()})
+
+
+def tell_doubtful(summary: RunSummary, doubtful: DoubtfulFolder | None, below: float) -> bool:
+    """List outlines that are worth a look, or say where they were written, and whether some could not be."""
+    if doubtful is not None and doubtful.summary is not None:
+        from .doubtful._folder import lines_of
+
+        note("\n".join(lines_of(doubtful.summary)))
+        return bool(doubtful.summary.failed)
+    if summary.n_doubtful:
+        note(f"worth a look, with a confidence below {below}: {say_count(summary.n_doubtful)}")
+        for image, confidence in summary.doubtful:
+            note(f"  {image}: {confidence:.2f}")
+        if summary.n_doubtful > len(summary.doubtful):
+            note(f"  ... and {summary.n_doubtful - len(summary.doubtful)} more; --table FILE tells all confidences")
+    return False
 
 
 def hash_of_file(name: str) -> str | None:

@@ -19,11 +19,14 @@ from ._command import (
     Command,
     check_out,
     check_tables,
+    doubtful_folder,
+    doubtful_options,
     finish_run,
     hash_of_file,
     note,
     run_options,
     say_count,
+    tell_doubtful,
 )
 from ._names import SEGMENTERS
 from ._version import __version__
@@ -93,6 +96,7 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
     "skinseg segment photos/ --out masks/ --table outlines.csv     (with the confidence of each outline)",
     "skinseg segment 'archive/**/*.jpg' --out masks/ --jobs 2      (again, after a stop: goes on where it was)",
     "skinseg segment a.jpg b.png --out masks/ --segmenter my_unet.skops",
+    "skinseg segment photos/ --out masks/ --doubtful review/ --doubtful-share 0.05   (docs/corrections.md)",
 )
 @_images
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the masks.")
@@ -101,12 +105,13 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
     help="Table to write besides, .csv, .tsv or .parquet: image, mask, confidence of the outline, error.",
 )  # fmt: skip
 @_segmenter
+@doubtful_options
 @run_options
 @_jobs
 @_quiet
 def segment(
     images: tuple[str, ...], out: Path, table: Path | None, segmenter: str, errors: Path | None, fresh: bool,
-    retry_failed: bool, jobs: int | None, quiet: bool,
+    retry_failed: bool, jobs: int | None, quiet: bool, **doubtful: Any,
 ) -> None:  # fmt: skip
     """Outline the lesions of IMAGES (files, folders or patterns).
 
@@ -116,21 +121,20 @@ def segment(
     """
     from .outlining import DOUBTFUL, find_images, segment_to_folder
 
+    folder = doubtful_folder(**doubtful)
     for path, option in ((table, "--table"), (errors, "--errors")):
         if path is not None:
             out.mkdir(parents=True, exist_ok=True)  # where the table may go as well
             check_out(path, TABLES, option)
     summary = segment_to_folder(
         find_images(images), out, _make_segmenter(segmenter), table=table, errors=errors, fresh=fresh,
-        retry_failed=retry_failed, model_id=hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=note,
+        retry_failed=retry_failed, model_id=hash_of_file(segmenter), doubtful=folder, n_jobs=jobs, verbose=not quiet,
+        tell=note,
     )  # fmt: skip
-    if summary.n_doubtful:
-        note(f"worth a look, with a confidence below {DOUBTFUL}: {say_count(summary.n_doubtful)}")
-        for image, confidence in summary.doubtful:
-            note(f"  {image}: {confidence:.2f}")
-        if summary.n_doubtful > len(summary.doubtful):
-            note(f"  ... and {summary.n_doubtful - len(summary.doubtful)} more; --table FILE tells all confidences")
+    failed = tell_doubtful(summary, folder, DOUBTFUL)
     finish_run(summary, f"segmented into {out}", table is not None)
+    if failed:
+        sys.exit(1)
 
 
 @_command(
@@ -488,7 +492,7 @@ def report(
 @_jobs
 @_quiet
 def demo(out: Path, samples: int, seed: int, jobs: int | None, quiet: bool) -> None:
-    """Run the whole path on synthetic lesions: outline, measure, train, predict."""
+    """Run the whole path on synthetic lesions: outline, measure, train, predict, evaluate, report."""
     from .demo import run_demo
 
     run_demo(out, n_samples=samples, random_state=seed, n_jobs=jobs, verbose=not quiet, echo=click.echo)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "AnnotationError",
     "CheckpointError",
     "EmptyMaskWarning",
     "ImageBatchError",
@@ -61,6 +62,18 @@ class ImageReadError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+class AnnotationError(ImageReadError):
+    """A file of an annotation tool cannot be read, or holds what is no outline.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    reason : str
+        What is wrong with it and what to do about it.
+    """
 
 
 class InvalidImagesError(ValueError):

@@ -21,6 +21,8 @@ from ._files import plain_text, write_file
 from ._mapping import batches_of, hash_of, load_or_fail, transform_batch
 from ._version import __version__
 from .base import EXECUTION_PARAMETERS, BaseSegmenter, nested_estimators
+from .doubtful import DoubtfulFolder
+from .doubtful._folder import BELOW, NO_CONFIDENCE
 from .exceptions import EmptyMaskWarning
 from .images import LesionImage, check_images
 from .reading import IMAGE_SUFFIXES
@@ -40,7 +42,7 @@ __all__ = [
 ]
 
 MASK_SUFFIX = "_segmentation"
-DOUBTFUL = 0.7  # confidence below which an outline is worth a look
+DOUBTFUL = BELOW  # confidence below which an outline is worth a look
 _AT_ONCE = 8  # images that a network gets at once, and that are decoded at the same time
 # what will not go away with the next image: the run stops, and goes on when it is called again
 _NO_ROOM = frozenset({errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOENT, errno.ENOSPC, errno.EPERM, errno.EROFS})
@@ -213,9 +215,12 @@ class _SegmentJob(Job):
     function: _SegmentToFiles
 
     def __init__(
-        self, images: Sequence[Path], folder: Path, segmenter: Any, n_jobs: int | None, durable: bool = True
-    ) -> None:
+        self, images: Sequence[Path], folder: Path, segmenter: Any, n_jobs: int | None, durable: bool = True,
+        doubtful_to: DoubtfulFolder | None = None,
+    ) -> None:  # fmt: skip
         images = [Path(image) for image in images]
+        if doubtful_to is not None:
+            _check_doubtful(doubtful_to, segmenter, folder, images)
         repeated = [stem for stem, count in Counter(image.stem for image in images).items() if count > 1]
         if repeated:
             raise ValueError(
@@ -228,6 +233,7 @@ class _SegmentJob(Job):
         self.images, self.folder = images, folder
         self.n_images, self.n_jobs = len(images), n_jobs
         self.doubtful = DOUBTFUL
+        self.doubtful_to = doubtful_to
         self.function = _SegmentToFiles(segmenter, folder.absolute(), durable)
 
     def key(self, position: int) -> str:
@@ -258,8 +264,39 @@ class _SegmentJob(Job):
             "confidence": confidence, "error": errors,
         })  # fmt: skip
 
+    def seen(self, positions: Sequence[int], rows: pd.DataFrame) -> None:
+        if self.doubtful_to is None:
+            return
+        if positions[0] == 0:
+            self.doubtful_to.begin(self.n_images)
+        paths = {  # as they are, for a name that is no UTF-8 is spelled out in the table
+            "image": [str(self.images[position]) for position in positions],
+            "mask": [str(self._mask(position)) for position in positions],
+        }
+        self.doubtful_to.add(rows.assign(**{name: pd.Series(paths[name], rows.index, object) for name in paths}))
+
+    def finish(self) -> None:
+        if self.doubtful_to is not None:
+            self.doubtful_to.write()
+
     def _mask(self, position: int) -> Path:
         return self.folder / f"{self.images[position].stem}{MASK_SUFFIX}.png"
+
+
+def _check_doubtful(doubtful: DoubtfulFolder, segmenter: Any, folder: Path, images: Sequence[Path]) -> None:
+    """Refuse what would fail after hours of work."""
+    if isinstance(segmenter, BaseSegmenter) and type(segmenter)._confidence is BaseSegmenter._confidence:
+        raise ValueError(f"{type(segmenter).__name__} {NO_CONFIDENCE}")
+    place = os.path.abspath(doubtful.folder)
+    if place == os.path.abspath(folder):
+        raise ValueError(f"{folder} is the folder of all masks; give another one for the doubtful outlines")
+    inside = next((image for image in images if os.path.abspath(image).startswith(os.path.join(place, ""))), None)
+    if inside is not None:
+        raise ValueError(
+            f"{inside} is itself in {doubtful.folder}, the folder of the doubtful outlines; give one that is not among "
+            "the images"
+        )
+    doubtful.check()
 
 
 def segment_files(
@@ -314,6 +351,7 @@ def segment_to_folder(
     retry_failed: bool = False,
     model_id: str | None = None,
     durable: bool = True,
+    doubtful: DoubtfulFolder | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
     tell: Callable[[str], None] | None = None,
@@ -347,6 +385,9 @@ def segment_to_folder(
         of its parameters and state if None.
     durable : bool, default=True
         Wait for each mask to be on the disk.
+    doubtful : DoubtfulFolder, default=None
+        Where the least confident outlines are written at the end, to be
+        corrected; its ``summary`` says how many.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0
@@ -363,7 +404,8 @@ def segment_to_folder(
     Raises
     ------
     ValueError
-        If two images have the same stem, or there are none.
+        If two images have the same stem, or there are none; if doubtful
+        outlines are wanted of a segmenter that tells no confidence.
     RunError
         If another process has the run, or the masks that are there were made
         with other settings.
@@ -373,7 +415,7 @@ def segment_to_folder(
         If the folder cannot be written, or is full.
     """
     folder = Path(folder)
-    job = _SegmentJob(images, folder, segmenter, n_jobs, durable)
+    job = _SegmentJob(images, folder, segmenter, n_jobs, durable, doubtful)
     job.settings = {
         "command": "segment",
         "skinseg": __version__,

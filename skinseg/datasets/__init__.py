@@ -2,6 +2,7 @@
 
 from ._archive import fetch_isic_archive, load_isic_archive
 from ._catalog import CATALOG, Dataset
+from ._corrections import load_corrections
 from ._describe import describe_dataset
 from ._fetch import (
     fetch_by_name,
@@ -38,6 +39,7 @@ __all__ = [
     "get_data_home",
     "lesion_stream",
     "list_datasets",
+    "load_corrections",
     "load_ham10000",
     "load_ima205",
     "load_isic2016",

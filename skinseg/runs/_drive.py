@@ -143,6 +143,12 @@ class Job:
         """Make rows of the final table from what was found."""
         raise NotImplementedError
 
+    def seen(self, positions: Sequence[int], rows: pd.DataFrame) -> None:
+        """Look at rows of the final table, which come in the order of the images."""
+
+    def finish(self) -> None:
+        """Do what is left when the table is written; what was done is kept until this is over."""
+
     @property
     def batch_size(self) -> int:
         """Images a batch: every worker gets some of few images."""
@@ -306,6 +312,7 @@ def drive(
             _do_the_rest(job, store, twins, progress)
             summary = RunSummary(out, n_earlier=earlier, seconds=progress.seconds, rate=progress.rate)
             _write_tables(job, store, summary, table, errors)
+            job.finish()
             store.remove()
             return summary
         except KeyboardInterrupt:
@@ -419,16 +426,17 @@ def _write_tables(job: Job, store: PartStore, summary: RunSummary, table: Path |
         types = {column.name: column.type for column in schema}
         rows_to = None if table is None else stack.enter_context(TableWriter(table, types))
         bad = None if errors is None else stack.enter_context(TableWriter(errors, types))
-        for rows in _in_order(job, store, schema):
+        for positions, rows in _in_order(job, store, schema):
             summary._count(rows, job.doubtful)
+            job.seen(positions, rows)
             if rows_to is not None:
                 rows_to.write(rows)
             if bad is not None:
                 bad.write(rows.loc[rows["error"] != "", ["image", "error"]])
 
 
-def _in_order(job: Job, store: PartStore, schema: Any) -> Iterator[pd.DataFrame]:
-    """Give the final rows in the order of the images, some at a time."""
+def _in_order(job: Job, store: PartStore, schema: Any) -> Iterator[tuple[range, pd.DataFrame]]:
+    """Give positions and final rows in the order of the images, some at a time."""
     opened: OrderedDict[int, pd.DataFrame] = OrderedDict()
 
     def part(number: int) -> pd.DataFrame:
@@ -447,7 +455,7 @@ def _in_order(job: Job, store: PartStore, schema: Any) -> Iterator[pd.DataFrame]
             for number in np.unique(numbers).tolist()
         ]
         found = pd.concat(pieces).sort_index() if len(pieces) > 1 else pieces[0]
-        yield job.complete(positions, found.drop(columns=[KEY, STAMP, MADE]))
+        yield positions, job.complete(positions, found.drop(columns=[KEY, STAMP, MADE]))
 
 
 def rate_of(summary: RunSummary) -> str:
