@@ -70,6 +70,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
     "page",
     [
         "README.md",
+        "docs/abcd_rule.md",
         "docs/classification.md",
         "docs/coming_from.md",
         "docs/datasets.md",
