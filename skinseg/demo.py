@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from ._files import write_file
 from .bulk import measure_files, predict_files
 from .datasets import make_lesions
-from .evaluation import bootstrap_interval
-from .inspection import contact_sheet
+from .evaluation import bootstrap_interval, run_experiment
+from .inspection import contact_sheet, write_report
 from .metrics import jaccard_score
 from .outlining import segment_files, write_table
 from .segmentation import PretrainedSegmenter
@@ -34,7 +33,7 @@ def run_demo(
     verbose: int = 0,
     echo: Callable[[str], object] = print,
 ) -> Path:
-    """Draw lesions, then outline, measure, train and predict from their files.
+    """Draw lesions, then outline, measure, train, predict, evaluate and report from their files.
 
     Parameters
     ----------
@@ -89,16 +88,28 @@ def run_demo(
     test = [file for file, part in zip(files, split, strict=True) if part == "test"]
     predicted = predict_files(test, model, n_jobs=n_jobs, verbose=verbose)
     write_table(predicted, out / "predictions.csv")
-    auc = _auc(predicted, data, split)
-    echo(f"predictions for the {len(test)} test images in {out / 'predictions.csv'}: ROC AUC {auc}")
+    echo(f"predictions for the {len(test)} test images in {out / 'predictions.csv'}")
+
+    auc = _evaluate(out, random_state, n_jobs, verbose)
+    echo(f"evaluation on them in {out / 'evaluation' / 'report.html'}: ROC AUC {auc}")
+    report = write_report(
+        test, out / "report.html", model=model, order="probability", title="Synthetic lesions of the demo",
+        n_jobs=n_jobs, verbose=verbose,
+    )  # fmt: skip
+    echo(f"all that was found in them in {report.out}: open it in a browser")
     echo(f"done in {time.perf_counter() - start:.0f} s")
     return out
 
 
-def _auc(predicted: pd.DataFrame, data: dict[str, np.ndarray], split: np.ndarray) -> str:
-    truth = data["target"][split == "test"]
-    known = predicted["melanoma_probability"].notna().to_numpy()
-    if len(np.unique(truth[known])) < 2:
-        return "not defined (one class only)"
-    scores = predicted["melanoma_probability"].to_numpy()[known]
-    return str(bootstrap_interval(roc_auc_score, truth[known], scores, random_state=0))
+def _evaluate(out: Path, random_state: int, n_jobs: int | None, verbose: int) -> str:
+    """Score the model on the test images, in a folder that an earlier demo may have left."""
+    folder = out / "evaluation"
+    if (folder / "experiment.json").is_file():
+        shutil.rmtree(folder)
+    experiment = run_experiment(
+        {"model": out / "model.skops"}, out / "lesions.csv", folder, target_column="melanoma",
+        where={"split": "test"}, seed=random_state, check_duplicates=False, n_jobs=n_jobs, verbose=verbose,
+    )  # fmt: skip
+    scores = experiment.summary().set_index("score")
+    value, low, high = scores.loc["roc_auc", ["value", "low", "high"]]
+    return "not defined (one class only)" if np.isnan(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -311,11 +312,24 @@ def test_a_segmenter_model_is_no_classifier(lesion_files, tmp_path):
 
 
 def test_demo(tmp_path):
+    (tmp_path / "demo" / "evaluation").mkdir(parents=True)
+    (tmp_path / "demo" / "evaluation" / "experiment.json").write_text("{}")  # of an earlier one, which is replaced
     text = run("demo", "--out", tmp_path / "demo", "--samples", 40, "-q")
     assert "Jaccard index" in text
     assert "predictions for the 13 test images" in text
+    told = {Path(word.rstrip(":")) for word in text.split() if word.startswith(str(tmp_path))}
     names = {path.name for path in (tmp_path / "demo").iterdir()}
-    assert names == {"images", "masks", "lesions.csv", "outlines.jpg", "features.csv", "model.skops", "predictions.csv"}
+    assert names == {
+        "evaluation", "features.csv", "images", "lesions.csv", "masks", "model.skops", "outlines.jpg",
+        "predictions.csv", "report.html",
+    }  # fmt: skip
+    assert told == {
+        tmp_path / "demo" / name if name != "evaluation" else tmp_path / "demo" / "evaluation" / "report.html"
+        for name in names
+    }
+    scores = pd.read_csv(tmp_path / "demo" / "evaluation" / "scores.csv")
+    assert len(scores) == 13  # the test images alone
+    assert (tmp_path / "demo" / "report.html").read_text("utf-8").count("<article") == 13
 
 
 @pytest.mark.parametrize("command", [[], ["segment"], ["features"], ["train"], ["predict"], ["demo"]])

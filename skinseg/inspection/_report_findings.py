@@ -30,8 +30,10 @@ from ._sheet import draw_outline
 __all__ = ["Finding", "as_records", "find_all"]
 
 _THUMBNAIL = 160  # longer side in pixels
-PANEL_SIZE = (340, 290)  # pixels of a picture of a card
-_DPI = 100
+PANEL_SIZES = {panel: (336, 324) if panel != "tds" else (600, 324) for panel in PANELS}
+"""Width and height, in pixels, of the pictures of a card."""
+
+_DPI = 120
 _QUALITY = {"thumbnail": 70, "panel": 72}
 
 
@@ -143,7 +145,8 @@ def _panels(record: LesionImage, mask: np.ndarray, explanation: Bunch | None) ->
     display: ABCDDisplay | None = None
     pictures = {}
     for panel in PANELS if explanation is not None else PANELS[:1]:  # the outline, or the words that there is none
-        figure = Figure(figsize=(PANEL_SIZE[0] / _DPI, PANEL_SIZE[1] / _DPI), dpi=_DPI, layout="constrained")
+        width, height = PANEL_SIZES[panel]
+        figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
         canvas = FigureCanvasAgg(figure)
         chosen: dict[str, Any] = {"panels": [panel], "axes": [figure.add_subplot()]}
         if display is None:

@@ -18,10 +18,9 @@ from ..features.color import COLOR_NAMES
 from ..outlining import DOUBTFUL
 from ..rule import BENIGN_BELOW, HIGHLY_ABOVE, verdict_of
 from ..runs._drive import NO_LESION
-from ._display_abcd import PANELS
 from ._explanation import Contributions
 from ._population import Population
-from ._report_findings import PANEL_SIZE, Finding
+from ._report_findings import PANEL_SIZES, Finding
 from ._report_model import Verdicts
 
 __all__ = ["ORDERS", "Page", "render_page"]
@@ -332,8 +331,7 @@ def _data(page: Page, images: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "scale": "" if found is None else found.scale_name,
         "baseline": 0.0 if found is None else _number(found.baseline),
         "states": list(_STATES),
-        "panels": list(PANELS),
-        "panel_size": PANEL_SIZE,
+        "panels": [{"name": panel, "width": width, "height": height} for panel, (width, height) in PANEL_SIZES.items()],
         "colors": [(name.replace("_", " "), f"color_{name}_share") for name in COLOR_NAMES],
         "structures": [
             (name, f"structure_{name}") for name in ("network", "homogeneous", "streaks", "dots", "globules")

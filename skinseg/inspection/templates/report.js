@@ -114,9 +114,9 @@
       const told = describe(image);
       const grid = make("div", { class: "panels" });
       pictures.textContent.trim().split("\n").forEach((line, position) => {
-        const name = data.panels[position];
+        const { name, width, height } = data.panels[position];
         grid.append(make("img", { src: `data:image/webp;base64,${line}`, alt: image.values ? told[name] : `${name}: no lesion found`,
-          width: data.panel_size[0], height: data.panel_size[1] }));
+          width, height, class: width > 1.5 * height ? "wide" : "" }));
       });
       body.append(grid);
     }
