@@ -55,7 +55,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,
-    "min_reported_time": 1,
+    "write_computation_times": False,  # its page would load scripts from another host
     "abort_on_example_error": False,
     "reset_modules": ("matplotlib",),
     "plot_gallery": "True",
