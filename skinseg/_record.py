@@ -9,6 +9,7 @@ from typing import Any
 import joblib
 import numpy as np
 
+from ._html import record_html
 from .exceptions import ImageReadError
 from .geometry import Geometry
 from .masks import ScaledMap, as_mask, resize_mask
@@ -457,6 +458,9 @@ class LesionImage:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return object.__new__, (type(self),), self.__getstate__()
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     def __repr__(self) -> str:
         parts = [f"name={self.name!r}"] if self.name is not None else []

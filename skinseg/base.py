@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._html import NotebookMixin
 from ._mapping import (
     StepCache,
     batches_of,
@@ -81,7 +82,7 @@ def nested_estimators(model: Any, stop: type | None = None) -> list[Any]:
     return found
 
 
-class SkinsegEstimator(BaseEstimator):
+class SkinsegEstimator(NotebookMixin, BaseEstimator):
     """Base of every estimator: the version is kept with the state and compared on loading."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}

@@ -23,6 +23,7 @@ from sklearn.utils.metaestimators import _BaseComposition, available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._batches import BatchRunner, DeferredImage, is_passthrough
+from ._html import serial_block
 from ._mapping import label_of, map_batches, raise_or_list, refuse_to_classify, warn_of_empty_masks
 from .base import SkinsegEstimator, nested_estimators, object_array
 from .clinical import image_and_reference_columns, image_columns, make_clinical_transformer, make_scaler
@@ -173,6 +174,10 @@ class BatchedPipeline(TransformerMixin, SkinsegEstimator, _BaseComposition):
         """
         self._set_params("steps", **params)
         return self
+
+    def _sk_visual_block_(self) -> Any:
+        fitted = dict(getattr(self, "steps_", []))
+        return serial_block([(name, fitted.get(name, step)) for name, step in self.steps])
 
     def _validate_steps(self) -> None:
         if not self.steps:

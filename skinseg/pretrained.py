@@ -22,6 +22,7 @@ from sklearn.pipeline import FeatureUnion
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from ._html import serial_block
 from ._mapping import hash_of
 from .base import SkinsegEstimator
 from .clinical import clinical_table, image_columns
@@ -243,6 +244,13 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
 
     def _read(self) -> _Model:
         return _read_model(self.model)
+
+    def _sk_visual_block_(self) -> Any:
+        block = serial_block([("lesion", getattr(self, "lesion_", None) or make_measures(self._read().settings))])
+        words = "logistic regression, with age, sex and site where they are known"
+        block.estimators, block.names = [*block.estimators, words], [*block.names, "classifier"]
+        block.name_details = [*block.name_details, words]
+        return block
 
     # ------------------------------------------------------------------ the estimator
 

@@ -13,7 +13,7 @@ ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
     {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "resampling", "rule"},
-    {"masks"},
+    {"masks", "_html"},
     {"geometry", "reading"},
     {"_record", "annotations"},
     {"images"},

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._html import result_html
 from ..outlining import write_table
 from ..reading import read_mask
 from ._blocks import FEW, NOTICE, Bullets, Gallery, Section, Table, Text, share_scale
@@ -62,6 +63,9 @@ class Comparison:
     only_second: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def _repr_html_(self) -> str:
+        return result_html(str(self), self.scores)
 
     def __str__(self) -> str:
         lines = [f"{self.names[0]} minus {self.names[1]}, on {len(self.images)} images:"]

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from .._files import exact_floats
+from .._html import result_html
 
 __all__ = ["Experiment", "RerunCheck", "load_experiment"]
 
@@ -42,6 +43,9 @@ class RerunCheck:
     largest: float
     differences: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
+
+    def _repr_html_(self) -> str:
+        return result_html(str(self))
 
     def __str__(self) -> str:
         if self.identical:
@@ -93,6 +97,10 @@ class Experiment:
     def n_failed(self) -> int:
         """Number of images that failed, with one model or more."""
         return int(self.scores.loc[self.scores["error"] != "", "name"].nunique())
+
+    def _repr_html_(self) -> str:
+        count = f"{len(self.images)} images, of which {self.n_failed} failed with a model or more"
+        return result_html(f"experiment ({self.task}) in {self.folder}: {count}", self.summary())
 
     def summary(self) -> pd.DataFrame:
         """Give the scores of the models with their intervals.

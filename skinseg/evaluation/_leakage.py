@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._html import result_html
 from ..exceptions import LeakageError
 from ..images import LesionImage
 from ._duplicates import find_duplicates, image_key
@@ -111,6 +112,9 @@ class LeakageReport:
         """
         if not self.ok:
             raise LeakageError(str(self))
+
+    def _repr_html_(self) -> str:
+        return result_html(str(self), self.to_frame().dropna(axis=1, how="all"))
 
     def __str__(self) -> str:
         lines = [f"{self.n_train} training and {self.n_test} test images, checked: {', '.join(self.checked)}"]

@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_random_state, check_scalar
 
+from .._html import result_html
 from ..exceptions import LeakageError
 from ..images import check_masks, read_mask
 from ._duplicates import pair_positions
@@ -206,6 +207,9 @@ class SplitReport:
         """
         if self.problems:
             raise LeakageError("the split cannot be used as it is:\n  " + "\n  ".join(self.problems))
+
+    def _repr_html_(self) -> str:
+        return result_html(str(self), self.table)
 
     def __str__(self) -> str:
         head = f"{len(self.table)} folds: " + ("no leak found" if self.ok else f"{len(self.problems)} problems")

@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from ._explanation_html import contributions_html
+
 __all__ = ["NOT_MEASURED", "Contributions"]
 
 NOTICE = "Research software, no medical device: this explains the model, not the lesion, and is no diagnosis."
@@ -82,6 +84,9 @@ class Contributions:
     def scale_name(self) -> str:
         """The scale in words."""
         return self._SCALES[self.scale]
+
+    def _repr_html_(self) -> str:
+        return contributions_html(self, self._SCALES[self.scale], NOTICE)
 
     def to_text(self, index: int | str = 0, *, top: int = 10) -> str:
         """Tell of one image what raised and what lowered the output, the largest contribution first.

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import _BaseComposition
 
 from .._docs import fill_doc
+from .._html import parallel_block
 from .._mapping import transform_batch
 from ..base import BaseSegmenter
 from ..images import LesionImage, check_images
@@ -189,6 +190,9 @@ class EnsembleSegmenter(BaseSegmenter, _BaseComposition):
             raise ValueError("The 'segmenters' parameter of EnsembleSegmenter must hold at least one segmenter.")
         self._validate_names([name for name, _ in self.segmenters])
         return self.segmenters
+
+    def _sk_visual_block_(self) -> Any:
+        return parallel_block(self._members())
 
     def _check_ready(self) -> None:
         super()._check_ready()
