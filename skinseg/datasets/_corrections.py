@@ -74,8 +74,9 @@ def load_corrections(
     """Load outlines that were corrected with LabelMe, CVAT, Label Studio, a painting program or another tool.
 
     All LabelMe and COCO files and PNG masks of the folder, and of the folders
-    in it, are read. An outline counts as changed if its pixels are others than
-    those that were written, whatever else the tool has changed in the file.
+    in it, are read. An outline counts as changed if it differs from the one
+    that was written by more than a rim of one pixel, whatever else the tool has
+    changed in the file: so a tool may draw polygons as masks.
 
     Parameters
     ----------

@@ -379,7 +379,7 @@ def _is_corrected(index: AnnotationIndex, entry: Entry) -> bool:
         outlines = index.outlines(entry.stem, (entry.height, entry.width), entry)
     except ImageReadError:
         return True
-    return any(outline.changed or outline.checked for outline in outlines)
+    return any(outline.checked or not outline.as_written for outline in outlines)
 
 
 def _png(pixels: np.ndarray) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from ..annotations import CocoMasks, mask_of_labelme, outline_hash, read_painted_mask
@@ -15,6 +16,7 @@ from ..annotations._coco import is_coco
 from ..annotations._json import load_json
 from ..annotations._labelme import is_labelme
 from ..exceptions import AnnotationError, ImageReadError
+from ..masks import overlap_counts
 from ._layout import MASK_SUFFIX, MASKS, Entry, key_of
 
 __all__ = ["CHECKED", "AnnotationIndex", "Outline", "files_below", "stem_in"]
@@ -36,8 +38,11 @@ class Outline(NamedTuple):
         The outline.
     checked : bool
         Whether someone has ticked that it is right.
+    as_written : bool
+        Whether it is the outline that was written, to the pixel.
     changed : bool
-        Whether it is another than was written.
+        Whether it is another by more than a rim of one pixel, which is what
+        tools change that draw a polygon as a mask.
     digest : str
         What tells the mask from others.
     """
@@ -45,6 +50,7 @@ class Outline(NamedTuple):
     file: Path
     mask: np.ndarray
     checked: bool
+    as_written: bool
     changed: bool
     digest: str
 
@@ -83,9 +89,13 @@ class AnnotationIndex:
         self.labels = labels
         self.problems: list[tuple[Path, str]] = []
         self._readers: dict[str, list[tuple[Path, Callable[..., tuple[np.ndarray, bool]]]]] = {}
+        images = list(images)
+        known = {str(image) for image in images}
         self._stems = {key_of(image.stem) for image in images}
         beside = {(image.parent, key_of(image.stem)) for image in images}
         for path in files_below(folder):
+            if str(path) in known:  # its name may be like that of a mask
+                continue
             if path.suffix.lower() == ".json":
                 stem = key_of(path.stem)
                 if (path.parent, stem) in beside:
@@ -179,8 +189,22 @@ class AnnotationIndex:
         for path, reader in self._readers.get(key_of(stem), []):
             mask, checked = reader(path, shape)
             digest = outline_hash(mask)
-            found.append(Outline(path, mask, checked, digest not in known, digest))
-        return found
+            found.append(Outline(path, mask, checked, digest in known, digest not in known, digest))
+        written = [outline.mask for outline in found if outline.as_written]
+        return [
+            outline._replace(changed=False)
+            if any(_differ_by_rim(outline.mask, mask) for mask in written if outline.changed)
+            else outline
+            for outline in found
+        ]
+
+
+def _differ_by_rim(mask: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two masks differ by no more than a rim of one pixel around the other one."""
+    kernel, levels = np.ones((3, 3), np.uint8), other.view(np.uint8)
+    if (mask & (cv2.dilate(levels, kernel) == 0)).any() or (~mask & (cv2.erode(levels, kernel) > 0)).any():
+        return False
+    return overlap_counts(mask, other).jaccard > 0.5  # a lesion of a few pixels is nothing but rim
 
 
 class _CocoReader:
