@@ -361,7 +361,7 @@ def evaluate(table: Path | None, out: Path, models: tuple[str, ...], rerun: Path
     """Score models on the images of TABLE (.csv, .tsv, .parquet) and write a report.
 
     The folder has scores of each image, a report with intervals, subgroups,
-    worst cases and calibration (Markdown, and HTML with the extra `report`),
+    worst cases and calibration (Markdown and HTML),
     and all that is needed to run it again. Exit code 1 if images failed, or a
     rerun gave other numbers.
     """
@@ -461,7 +461,7 @@ def report(
 
     It needs no network and no other file: an overview that sorts and filters, a
     gallery with outlines, and a card an image with all that was measured, the
-    probability and what raised it. Needs the extra `report`.
+    probability and what raised it.
     """
     from .inspection._report_files import report_files
 

@@ -87,6 +87,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/preprocessing.md",
         "docs/pretrained_melanoma.md",
         "docs/pretrained_segmenter.md",
+        "docs/report.md",
         "docs/scaling.md",
         "docs/segmentation.md",
     ],

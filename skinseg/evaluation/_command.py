@@ -127,10 +127,7 @@ def _tell(experiment: Experiment, out: Path, echo: Callable[..., None]) -> bool:
         echo(f"failed: {failed['name'].nunique()} images", True)
         for _, row in failed.head(_LISTED).iterrows():
             echo(f"  {row['name']} ({row['model']}): {row['error']}", True)
-    pages = " and ".join(name for name in ("report.html", "report.md") if (experiment.folder / name).is_file())
-    echo(f"written to {out}: {pages}, scores, images, experiment.json")
-    if not (experiment.folder / "report.html").is_file():
-        echo("report.html needs jinja2 and matplotlib: pip install 'scikit-skinseg[report]'", True)
+    echo(f"written to {out}: report.html and report.md, scores, images, experiment.json")
     if experiment.rerun is not None:
         echo(str(experiment.rerun))
     return bool(len(failed)) or (experiment.rerun is not None and not experiment.rerun.same)

@@ -27,7 +27,7 @@ Draw = Callable[[int, dict[str, np.ndarray]], bytes | None]
 
 
 def write_report(report: ReportData, folder: Path) -> list[Path]:
-    """Write ``report.md``, and ``report.html`` where jinja2 and matplotlib are installed.
+    """Write ``report.md`` and ``report.html``.
 
     Parameters
     ----------
@@ -56,10 +56,8 @@ def write_pages(stem: Path, title: str, subtitle: str, sections: list[Section], 
     """Write sections as Markdown and HTML under one name."""
     paths = [stem.with_suffix(".md")]
     write_file(paths[0], render_markdown(title, subtitle, sections).encode())
-    html = render_html(title, subtitle, sections, draw)
-    if html is not None:
-        paths.append(stem.with_suffix(".html"))
-        write_file(paths[1], html.encode())
+    paths.append(stem.with_suffix(".html"))
+    write_file(paths[1], render_html(title, subtitle, sections, draw).encode())
     return paths
 
 
@@ -247,7 +245,7 @@ def _html_block(block: Any, draw: Draw, markup: Any) -> dict[str, Any]:
     return {"kind": "gallery", "title": block.title, "items": items}
 
 
-def render_html(title: str, subtitle: str, sections: Sequence[Section], draw: Draw) -> str | None:
+def render_html(title: str, subtitle: str, sections: Sequence[Section], draw: Draw) -> str:
     """Render sections as one HTML file with its pictures in it.
 
     Parameters
@@ -261,16 +259,12 @@ def render_html(title: str, subtitle: str, sections: Sequence[Section], draw: Dr
 
     Returns
     -------
-    str or None
-        The page; None where jinja2 or matplotlib is not installed (the extra
-        ``report``).
+    str
+        The page.
     """
-    try:
-        import matplotlib as mpl  # noqa: F401
-        from jinja2 import Environment
-        from markupsafe import Markup
-    except ImportError:
-        return None
+    from jinja2 import Environment
+    from markupsafe import Markup
+
     template = files("skinseg.evaluation") / "templates" / "report.html"
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     content = [

@@ -135,8 +135,6 @@ def write_report(
     ValueError
         If there are no images, an argument is not of the kind stated, or the
         model lacks its clinical columns.
-    ImportError
-        If jinja2 or matplotlib is not installed (the extra ``report``).
     OSError
         If the file cannot be written.
 
@@ -157,7 +155,6 @@ def write_report(
     ...     summary.n_images, summary.failed, summary.out.stat().st_size > 50_000
     (2, [], True)
     """
-    _check_installed()
     out = Path(out)
     if order not in ORDERS:
         raise ValueError(f"order must be one of {', '.join(ORDERS)}; got {order!r}")
@@ -218,17 +215,6 @@ def write_report(
         empty=[finding.name for finding in findings if finding.error == NO_LESION],
         doubtful=sorted(unsure, key=lambda pair: pair[1]),
     )
-
-
-def _check_installed() -> None:
-    try:
-        import jinja2  # noqa: F401
-        import matplotlib as mpl  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"a report needs {error.name}, which is not installed; the extra `report` brings it: "
-            'pip install "scikit-skinseg[report]"'
-        ) from None
 
 
 def _outliner(segmenter: Any, model: Any) -> Any:

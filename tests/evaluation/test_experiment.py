@@ -541,13 +541,6 @@ def test_models_with_clinical_columns(table, lesion_files, tmp_path):
     assert "<function image_columns>" in done.config["models"]["p"]["parameters"]
 
 
-def test_without_jinja_there_is_markdown(table, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    run_experiment("threshold", table, tmp_path / "a", mask_column="mask", group_column="lesion", **QUICK)
-    assert (tmp_path / "a" / "report.md").is_file()
-    assert not (tmp_path / "a" / "report.html").exists()
-
-
 def test_a_saved_model_is_fitted_anew_in_folds(table, tmp_path):
     """A threshold around a frozen model, as training saves it, would hand on what it has learnt from all images."""
     from sklearn.frozen import FrozenEstimator

@@ -22,8 +22,6 @@ from skinseg.datasets import make_lesions
 from skinseg.features import FEATURES
 from skinseg.inspection import Population, load_population, write_report
 
-pytest.importorskip("matplotlib")
-pytest.importorskip("jinja2")
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "quote\" & 'apo'", "läsion-皮膚-🔬", "{{7*7}}", "=cmd|calc", "a --><!-- b"]
 
@@ -307,14 +305,6 @@ def test_no_images_and_no_folder(tmp_path, lesions):
         write_report("photo.jpg", tmp_path / "report.html")
     with pytest.raises(FileNotFoundError, match="folder that does not exist"):
         write_report(lesions.images, tmp_path / "no" / "report.html")
-
-
-def test_a_missing_library_is_named_with_the_extra(tmp_path, lesions, monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ImportError, match=r"needs jinja2.*scikit-skinseg\[report\]"):
-        write_report(lesions.images, tmp_path / "report.html")
 
 
 def test_workers_change_nothing(tmp_path, lesions):

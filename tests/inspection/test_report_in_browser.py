@@ -9,8 +9,6 @@ from skinseg import LesionImage
 from skinseg.datasets import make_lesions
 from skinseg.inspection import write_report
 
-pytest.importorskip("matplotlib")
-pytest.importorskip("jinja2")
 playwright = pytest.importorskip("playwright.sync_api", reason="no browser tests without playwright")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium to open the report in")
