@@ -332,7 +332,7 @@ def test_demo(tmp_path):
     assert (tmp_path / "demo" / "report.html").read_text("utf-8").count("<article") == 13
 
 
-@pytest.mark.parametrize("command", [[], ["segment"], ["features"], ["train"], ["predict"], ["demo"]])
+@pytest.mark.parametrize("command", [[], ["segment"], ["features"], ["train"], ["predict"], ["report"], ["demo"]])
 def test_help_has_examples_and_imports_nothing_heavy(command):
     code = (
         "import sys\nfrom skinseg.cli import main\n"
