@@ -45,7 +45,7 @@ def escaped(value: object, most: int = 200) -> str:
 
 def _rows(facts: Iterable[tuple[str, object]]) -> str:
     cells = (
-        f'<tr style="background:none"><th style="{_CELL};font-weight:600">{escaped(label)}</th>'
+        f'<tr style="background:none"><th style="{_CELL};font-weight:600;white-space:nowrap">{escaped(label)}</th>'
         f'<td style="{_CELL}">{escaped(value, 400)}</td></tr>'
         for label, value in facts
     )

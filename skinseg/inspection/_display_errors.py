@@ -162,7 +162,7 @@ class SegmentationErrorDisplay:
         lines = [f"Jaccard {scores['jaccard']:.3f}, Dice {scores['dice']:.3f}"]
         if "hausdorff" in scores:
             mean, most = (f"{scores[key]:.3g} {unit}" for key in ("mean_distance", "hausdorff"))
-            lines.append(f"boundary distance: mean {mean}, Hausdorff {most}")
+            lines.append(f"mean distance {mean}, Hausdorff {most}")
         return lines
 
     @classmethod

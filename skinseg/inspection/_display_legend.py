@@ -15,8 +15,9 @@ __all__ = ["Entry", "draw_legend", "draw_note", "hatch", "show_with_room", "wrap
 
 _ROW = 1.42 * TEXT_SIZE  # points from line to line
 _GAP = 4.0  # points between picture and text
-_SWATCH, _BETWEEN = 16.0, 5.0  # points: width of a swatch, and what lies beside it
-_LETTER = 0.555 * TEXT_SIZE  # points that a letter takes in the mean
+_SWATCH, _BETWEEN = 15.0, 4.0  # points: width of a swatch, and what lies beside it
+_LETTER = 0.62  # width of most letters over their size, and of others
+_LETTERS = dict.fromkeys(" ijl.,:;'|()", 0.32) | dict.fromkeys("ftr-", 0.40) | dict.fromkeys("mwM%×=", 0.9)
 
 
 class Entry(NamedTuple):
@@ -58,7 +59,12 @@ def _below(ax: Any, view: View) -> Any:
 def draw_note(ax: Any, view: View, text: str, *, row: float = 0) -> Any:
     """Write some lines below a picture, from a row on; their text."""
     return ax.text(0, -_GAP - row * _ROW, text, transform=_below(ax, view), ha="center", va="top", fontsize=TEXT_SIZE,
-                   linespacing=1.2)  # fmt: skip
+                   linespacing=1.2, in_layout=False)  # fmt: skip
+
+
+def _width(text: str) -> float:
+    """Estimate the width of a text over the size of its letters; to measure it takes long."""
+    return sum(_LETTERS.get(letter, _LETTER) for letter in text)
 
 
 def draw_legend(
@@ -76,13 +82,13 @@ def draw_legend(
     entries = list(entries)
     n_rows = -(-len(entries) // columns)
     parts: list[Sequence[Entry]] = [entries[start : start + n_rows] for start in range(0, len(entries), n_rows)]
-    widths = [_SWATCH + _BETWEEN + _LETTER * max(len(entry.label) for entry in part) for part in parts]
+    widths = [_SWATCH + _BETWEEN + TEXT_SIZE * max(_width(entry.label) for entry in part) for part in parts]
     x = -(sum(widths) + 2 * _BETWEEN * (len(parts) - 1)) / 2
     texts = []
     for part, width in zip(parts, widths, strict=True):
         for number, (label, style) in enumerate(part):
             y = -_GAP - (row + number + 0.5) * _ROW
-            common: dict[str, Any] = {"transform": where, "clip_on": False, "gid": "legend"}
+            common: dict[str, Any] = {"transform": where, "clip_on": False, "gid": "legend", "in_layout": False}
             if "facecolor" in style:
                 ax.add_artist(Rectangle((x, y - 0.32 * TEXT_SIZE), _SWATCH, 0.75 * TEXT_SIZE, **common, **style))
             elif style:
@@ -103,10 +109,10 @@ def draw_scale(ax: Any, view: View, colors: Any, label: str, *, row: float) -> N
     x = np.linspace(-32, 32, n + 1)
     segments = np.stack([np.column_stack([x[:-1], np.full(n, y)]), np.column_stack([x[1:] + 0.5, np.full(n, y)])], 1)
     bar = LineCollection(list(segments), colors=colors(np.linspace(0, 1, n)), linewidths=0.75 * TEXT_SIZE,
-                         transform=where, capstyle="butt", clip_on=False, gid="scale")  # fmt: skip
+                         transform=where, capstyle="butt", clip_on=False, gid="scale", in_layout=False)  # fmt: skip
     ax.add_collection(bar, autolim=False)
     for x_text, text, side in ((-36, f"{label}  0", "right"), (36, "1", "left")):
-        ax.text(x_text, y, text, ha=side, va="center", fontsize=TEXT_SIZE, transform=where)
+        ax.text(x_text, y, text, ha=side, va="center", fontsize=TEXT_SIZE, transform=where, in_layout=False)
 
 
 def wrap(text: str, width: int = 44) -> str:

@@ -15,6 +15,10 @@ _RAISES, _LOWERS = "213,94,0", "0,114,178"  # vermilion and blue: told apart by 
 _CELL = "padding:0.15em 0.6em;text-align:right"
 
 
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:+.2f}"  # there is no -0.00
+
+
 def contributions_html(explanation: Any, scale: str, notice: str) -> str:
     """Show what each group contributed, a row an image: signed, in vermilion what raises, in blue what lowers."""
     table = explanation.contributions
@@ -34,16 +38,16 @@ def contributions_html(explanation: Any, scale: str, notice: str) -> str:
             continue
         if known:
             cells.append(f'<td style="{_CELL}">{explanation.probability.iloc[position]:.2f}</td>')
-        cells.append(f'<td style="{_CELL}">{explanation.output.iloc[position]:+.2f}</td>')
+        cells.append(f'<td style="{_CELL}">{_signed(explanation.output.iloc[position])}</td>')
         for value in row:
             color = f"rgba({_RAISES if value > 0 else _LOWERS},{0.6 * abs(value) / most:.2f})"
-            cells.append(f'<td style="{_CELL};background:{color}">{value:+.2f}</td>')
+            cells.append(f'<td style="{_CELL};background:{color}">{_signed(value)}</td>')
         rows.append(f"<tr>{''.join(cells)}</tr>")
     more = len(table) - _SHOWN
     rest = f"<p>and {more} more images</p>" if more > 0 else ""
     caption = (
         f"Contributions to the {escaped(scale)} of {escaped(explanation.pos_label)}: they and the baseline "
-        f"{explanation.baseline:+.2f} add up to it (+ raises, − lowers)."
+        f"{_signed(explanation.baseline)} add up to it (+ raises, − lowers)."
     )
     return (
         f'<div style="overflow-x:auto"><p>{caption}</p><table><thead><tr>{head}</tr></thead>'
