@@ -51,6 +51,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
+    "default_thumb_file": str(HERE / "_static" / "logo.svg"),
     "doc_module": (),
     "download_all_examples": False,
     "show_memory": False,
@@ -68,6 +69,7 @@ html_css_files = ["custom.css"]
 html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_copy_source = False
+html_show_search_summary = False  # read from disk a page may not fetch the others
 html_math_renderer = "mathml"
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": f"skinseg {version}"},

@@ -68,8 +68,8 @@ def write_command(folder: Path) -> None:
     lines = ["# The command `skinseg`", "", "What `skinseg --help` and `skinseg COMMAND --help` say.", ""]
 
     def write(command, path, context):
-        with click.Context(command, info_name=path.split()[-1], parent=context, max_content_width=88) as inner:
-            inner.terminal_width = 88
+        settings = {**command.context_settings, "terminal_width": 76}
+        with click.Context(command, info_name=path.split()[-1], parent=context, **settings) as inner:
             lines.extend([f"## `{path}`", "", "```text", command.get_help(inner).rstrip(), "```", ""])
             for name, child in sorted(getattr(command, "commands", {}).items()):
                 write(child, f"{path} {name}", inner)
