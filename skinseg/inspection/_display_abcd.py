@@ -350,7 +350,7 @@ class ABCDDisplay:
         Raises
         ------
         ImportError
-            If matplotlib is not installed (extra ``report``).
+            If matplotlib is not installed.
         ValueError
             If there is no mask, or one of another size than the image.
         """

@@ -277,7 +277,7 @@ class SegmentationErrorDisplay:
         Raises
         ------
         ImportError
-            If matplotlib is not installed (extra ``report``).
+            If matplotlib is not installed.
         ValueError
             If a mask is missing, or of another size than the image.
         """

@@ -293,7 +293,7 @@ class LesionDisplay:
         Raises
         ------
         ImportError
-            If matplotlib is not installed (extra ``report``).
+            If matplotlib is not installed.
         ValueError
             If there is no mask, or one of another size than the image.
 

@@ -59,7 +59,7 @@ def import_matplotlib(caller: str) -> ModuleType:
         import matplotlib as mpl
     except ImportError:
         raise ImportError(
-            f"{caller} draws with matplotlib, which is not installed: pip install 'scikit-skinseg[report]'"
+            f"{caller} draws with matplotlib, which is not installed: pip install 'matplotlib>=3.8'"
         ) from None
     return mpl
 

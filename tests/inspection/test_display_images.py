@@ -15,8 +15,6 @@ from skinseg import ABCDFeaturizer, LesionImage
 from skinseg.datasets import make_lesions
 from skinseg.inspection import ABCDDisplay, LesionDisplay, SegmentationErrorDisplay, panel_axes
 
-pytest.importorskip("matplotlib")
-
 BASELINE = Path(__file__).parent / "baseline"
 TOLERANCE = 8.0  # root mean square of the difference, of 255
 DPI = 40

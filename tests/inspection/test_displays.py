@@ -23,8 +23,6 @@ from skinseg.inspection import PANELS, ABCDDisplay, LesionDisplay, SegmentationE
 from skinseg.inspection._display_panels import fold_difference
 from skinseg.rule import COLUMNS, WEIGHTS
 
-pytest.importorskip("matplotlib")
-
 
 @pytest.fixture(scope="module")
 def lesion():
@@ -228,7 +226,7 @@ def test_missing_matplotlib_is_told(rectangle, monkeypatch):
         lambda: ABCDDisplay.from_predictions(*rectangle),
         lambda: panel_axes(None),
     ):
-        with pytest.raises(ImportError, match=r"pip install 'scikit-skinseg\[report\]'"):
+        with pytest.raises(ImportError, match=r"pip install 'matplotlib>=3\.8'"):
             call()
 
 
