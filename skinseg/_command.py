@@ -117,7 +117,7 @@ def doubtful_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def doubtful_folder(doubtful: Path | None, **chosen: Any) -> DoubtfulFolder | None:
+def doubtful_folder(doubtful: Path | None, n_jobs: int | None, **chosen: Any) -> DoubtfulFolder | None:
     """Make of the options of doubtful outlines what writes them."""
     from .doubtful import DoubtfulFolder
 
@@ -130,7 +130,8 @@ def doubtful_folder(doubtful: Path | None, **chosen: Any) -> DoubtfulFolder | No
     if len(given) > 1:
         names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"{names} exclude each other; give one of them")
-    return DoubtfulFolder(doubtful, **{name.removeprefix("doubtful_"): value for name, value in chosen.items()})
+    options = {name.removeprefix("doubtful_"): value for name, value in chosen.items()}
+    return DoubtfulFolder(doubtful, **options, n_jobs=n_jobs)
 
 
 def tell_doubtful(summary: RunSummary, doubtful: DoubtfulFolder | None, below: float) -> bool:

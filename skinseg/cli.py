@@ -121,7 +121,7 @@ def segment(
     """
     from .outlining import DOUBTFUL, find_images, segment_to_folder
 
-    folder = doubtful_folder(**doubtful)
+    folder = doubtful_folder(n_jobs=jobs, **doubtful)
     for path, option in ((table, "--table"), (errors, "--errors")):
         if path is not None:
             out.mkdir(parents=True, exist_ok=True)  # where the table may go as well

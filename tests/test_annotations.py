@@ -413,6 +413,8 @@ def test_coco_segmentations_of_all_kinds():
         np.testing.assert_array_equal(CocoMasks(coco(segmentation))["sub/a.png"], expected)
     two = CocoMasks(coco(square, [[4.0, 0, 5, 0, 5, 1, 4, 1]]))["sub/a.png"]
     assert two.sum() == 5
+    boxed = CocoMasks(coco(square, [], None))["sub/a.png"]  # as Label Studio exports boxes
+    np.testing.assert_array_equal(boxed, expected)
     assert CocoMasks(coco()).mask("sub/a.png", (4, 6)).sum() == 0
     assert CocoMasks(coco(height=None)).mask("sub/a.png", (4, 6)).sum() == 0
 

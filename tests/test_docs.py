@@ -73,6 +73,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/abcd_rule.md",
         "docs/classification.md",
         "docs/coming_from.md",
+        "docs/corrections.md",
         "docs/datasets.md",
         "docs/evaluation.md",
         "docs/explanations.md",

@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from skinseg import PretrainedSegmenter, ThresholdSegmenter, read_image, read_mask
 from skinseg.annotations import outline_hash, read_coco, read_labelme, write_labelme
+from skinseg.cli import main
 from skinseg.doubtful import DoubtfulFolder, write_doubtful
 from skinseg.doubtful._layout import read_entries, safe_stem, unique_stem
 from skinseg.exceptions import AnnotationError, RunInterrupted
@@ -486,6 +488,58 @@ def test_run_refuses_before_the_work(lesion_files, tmp_path):
     with pytest.raises(ValueError, match="something else"):
         segment_to_folder(images, tmp_path / "masks", PretrainedSegmenter(), doubtful=review)
     assert not (tmp_path / "masks").exists()
+
+
+def command(*args, code=0):
+    result = CliRunner().invoke(main, ["segment", *map(str, args), "-q"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_command(lesion_files, tmp_path):
+    out, review = ("--out", tmp_path / "masks"), ("--doubtful", tmp_path / "review")
+    text = command(lesion_files / "images", *out, *review, "--doubtful-share", 0.2, "-j", 2)
+    assert f"doubtful, to be corrected: 4 images, in {tmp_path / 'review'}" in text
+    assert "worth a look" not in text
+    assert len(images_in(tmp_path / "review")) == 4
+    correct(tmp_path / "review", images_in(tmp_path / "review")[0].removesuffix(".png"), "labelme")
+    text = command(lesion_files / "images", *out, *review, "--doubtful-number", 2)
+    assert "left as they are, for they have been corrected: 1 image" in text
+    text = command(lesion_files / "images", *out, "--doubtful", tmp_path / "none", "--doubtful-below", 1e-9)
+    assert f"no outline is doubtful; nothing was written to {tmp_path / 'none'}" in text
+    assert not (tmp_path / "none").exists()
+
+
+def test_command_with_a_wall(tmp_path):
+    Image.new("RGB", (50, 40), (200, 180, 170)).save(tmp_path / "wall.png")
+    text = command(tmp_path / "wall.png", "--out", tmp_path / "masks", "--doubtful", tmp_path / "review")
+    assert "1 image, 1 of them without a lesion" in text
+    assert json.loads((tmp_path / "review" / "coco.json").read_text())["annotations"] == []
+
+
+def test_command_refuses(lesion_files, tmp_path):
+    image, out = lesion_files / "images" / "a00.png", ("--out", tmp_path / "masks")
+    review = ("--doubtful", tmp_path / "review")
+    for args, words in (
+        (("--doubtful-number", 3), "it needs the folder, --doubtful DIR"),
+        ((*review, "--doubtful-number", 3, "--doubtful-below", 0.5), "exclude each other"),
+        ((*review, "--doubtful-share", 2), "range"),
+        ((*review, "--segmenter", "threshold"), "ThresholdSegmenter tells no confidence"),
+        (("--doubtful", tmp_path / "masks"), "the folder of all masks"),
+        (("--doubtful", lesion_files / "images"), "is itself in"),
+        (("--doubtful", lesion_files), "is itself in"),
+    ):
+        text = " ".join(command(image, *out, *args, code=2).split())
+        assert words in text, text
+    assert not (tmp_path / "masks").exists()
+
+
+def test_command_lists_what_could_not_be_copied(lesion_files, tmp_path, monkeypatch):
+    monkeypatch.setattr(DoubtfulFolder, "_write_files", lambda self, made: "gone")
+    image = lesion_files / "images" / "a00.png"
+    text = command(image, "--out", tmp_path / "m", "--doubtful", tmp_path / "r", "--doubtful-share", 1, code=1)
+    assert f"not copied: {image}: gone" in text
 
 
 def test_labelme_next_to_the_image_is_found_by_labelme(tmp_path):

@@ -197,8 +197,8 @@ class CocoMasks(Mapping[str, np.ndarray]):
         Raises
         ------
         AnnotationError
-            If an annotation is damaged or has no outline, or the size is
-            another.
+            If an annotation is damaged, if there are boxes only, or if the
+            size is another.
         KeyError
             If there is no such image.
         """
@@ -207,7 +207,9 @@ class CocoMasks(Mapping[str, np.ndarray]):
         try:
             height, width = _size(image, shape)
             mask = np.zeros((height, width), dtype=bool)
-            for entry in self._annotations.get(str(image["id"]), []):
+            entries = self._annotations.get(str(image["id"]), [])
+            outlined = [entry for entry in entries if entry.get("segmentation")]
+            for entry in outlined or entries:  # a box beside an outline says nothing new
                 number = entry.get("id")
                 mask |= _mask_of(entry.get("segmentation"), (height, width))
         except ValueError as error:

@@ -14,14 +14,17 @@ Outlines of skin lesions that are worth a look. Correct those that are wrong wit
 
 One form is enough: correct an outline in one of the three, and leave the others as they are.
 
-LabelMe       labelme images/ --nodata --autosave   Move, add or delete corners, or delete the polygon and
-              draw anew (polygon, rectangle or circle). Save. Where an outline is right as it is, tick "checked" (under
-              Flags). An outline with holes is a shape of the type "mask": it can be deleted and drawn anew.
+LabelMe       labelme images/      (LabelMe 5: labelme images/ --nodata --autosave)
+              Move, add or delete corners; or delete the polygon and draw anew (polygon, rectangle or circle). Save.
+              Where an outline is right as it is, tick "checked" under Flags. An outline with holes is a shape of the
+              type "mask": it can be deleted and drawn anew.
 CVAT          Make a task with a label "lesion" and the files of images/ (without the .json). Upload annotations,
-              format "COCO 1.0": coco.json. Correct. Export the annotations as "COCO 1.0" or "Segmentation mask 1.1",
-              without images, and unpack the archive anywhere in this folder.
-Label Studio  label-studio-converter import coco -i coco.json -o tasks.json   Import the tasks and the images into a
-              project with PolygonLabels or BrushLabels "lesion". Export as COCO, and unpack the archive in this folder.
+              format "COCO 1.0": coco.json. Correct. Export annotations as "COCO 1.0" or "Segmentation mask 1.1",
+              without images, and unpack the archive into a new folder in this one.
+Label Studio  label-studio-converter import coco -i coco.json -o tasks.json \\
+                  --image-root-url "/data/local-files/?d=images"
+              says how to go on; boxes that come along are not needed. Export as COCO, and unpack the archive into a
+              new folder in this one. Leave tasks.json elsewhere.
 GIMP          Open the image, and the mask as a layer above it at half opacity. Paint white what is lesion and black
               what is not. Export the layer of the mask alone, under its old name in masks/.
 
