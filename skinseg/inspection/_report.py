@@ -188,7 +188,7 @@ def write_report(
     if model is not None:
         rows = None if metadata is None else metadata.iloc[judged].reset_index(drop=True)
         whole = [record for index, record in zip(good, records, strict=True) if not findings[index].failed]
-        verdicts = judge_all(whole, model, metadata=rows, background=background, n_jobs=n_jobs)
+        verdicts = judge_all(whole, model, metadata=rows, background=background, n_jobs=n_jobs, verbose=verbose)
 
     files = [name for name, image in zip(names, images, strict=True) if _is_file(image)]
     page = Page(

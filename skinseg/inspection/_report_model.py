@@ -78,6 +78,7 @@ def judge_all(
     metadata: pd.DataFrame | None,
     background: Any,
     n_jobs: int | None,
+    verbose: int,
 ) -> Verdicts:
     """Ask a fitted classifier about records, and what its answers stand on.
 
@@ -96,6 +97,8 @@ def judge_all(
         What contributions are measured from.
     n_jobs : int or None
         Workers.
+    verbose : int
+        Progress if above 0.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def judge_all(
         classes = list(model.classes_)
         positive = getattr(model, "pos_label", None)
         verdicts = Verdicts(
-            predict_records(records, model, metadata=metadata, n_jobs=n_jobs),
+            predict_records(records, model, metadata=metadata, n_jobs=n_jobs, verbose=verbose),
             classes,
             classes[-1] if positive is None else positive,
         )
