@@ -30,7 +30,7 @@ from ._sheet import draw_outline
 __all__ = ["Finding", "as_records", "find_all"]
 
 _THUMBNAIL = 160  # longer side in pixels
-PANEL_SIZES = {panel: (336, 324) if panel != "tds" else (600, 324) for panel in PANELS}
+PANEL_SIZES = {panel: (336, 324) if panel != "tds" else (684, 324) for panel in PANELS}
 """Width and height, in pixels, of the pictures of a card."""
 
 _DPI = 120

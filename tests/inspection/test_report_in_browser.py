@@ -110,7 +110,7 @@ def test_cards_are_filled_when_they_are_looked_at(page):
     pictures = card.locator("img")
     assert pictures.count() == 7
     sizes = pictures.evaluate_all("images => Promise.all(images.map(i => i.decode().then(() => i.naturalWidth)))")
-    assert sizes == [336] * 6 + [600]
+    assert sizes == [336] * 6 + [684]
     described = pictures.evaluate_all("images => images.map(image => image.alt)")
     assert described[0] == "Outline, confidence 0.65"
     assert all(len(text) > 15 for text in described)
