@@ -602,3 +602,17 @@ def test_errors_of_a_record(rectangle, ax):
     display = SegmentationErrorDisplay.from_predictions(record, ax=ax)
     assert display.counts["false_positive"] == display.counts["false_negative"] == 10
     assert ax.get_title().startswith("c\n")
+
+
+def test_model_with_clinical_columns_and_a_search(training, figure):
+    """The part that sees images is found in a ColumnTransformer, and in what a search has chosen."""
+    from sklearn.model_selection import GridSearchCV
+
+    frame = training.frame[["sex"]].assign(image=training.images)
+    pipe = make_lesion_pipeline(ThresholdSegmenter(), metadata=["sex"], max_side=128)
+    search = GridSearchCV(pipe, {"classifier__C": [1.0]}, cv=2).fit(frame, training.target)
+    display = ABCDDisplay.from_estimator(search, training.images[0], panels="border", axes=figure.add_subplot())
+    np.testing.assert_allclose(display.explanation.outline.min(axis=0), _first(training.masks[0]), atol=8)
+    assert LesionDisplay.from_estimator(search, training.images[0], ax=figure.add_subplot()).outline_ is not None
+    with pytest.raises(ValueError, match="not fitted"):
+        ABCDDisplay.from_estimator(make_lesion_pipeline(), training.images[0], axes=panel_axes(figure))
