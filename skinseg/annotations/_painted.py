@@ -94,7 +94,7 @@ def _from_colors(pixels: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray
 
 def _from_levels(levels: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
     high = int(levels.max())
-    if high == 0 or np.isin(levels, (0, high)).all():
+    if high == 0 or ((levels == 0) | (levels == high)).all():
         return levels > 0
     top = 255 if high <= 255 else 65535
     between = np.mean((levels > 0.05 * top) & (levels < 0.95 * top))
