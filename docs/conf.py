@@ -62,6 +62,10 @@ sphinx_gallery_conf = {
     "plot_gallery": "True",
 }
 
+linkcheck_timeout = 10
+linkcheck_retries = 2
+linkcheck_anchors = False  # made by scripts on many sites
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"skinseg {version}"
 html_static_path = ["_static"]
