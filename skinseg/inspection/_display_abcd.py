@@ -16,7 +16,7 @@ from ..rule import COLUMNS
 from ._display_chain import explain_by
 from ._display_maps import draw_color, draw_dimension, draw_structure, draw_tds
 from ._display_panels import Panel, draw_asymmetry, draw_border, draw_outline_panel
-from ._display_view import View, add_notice, import_matplotlib, make_view, mask_of, plain_title, record_of
+from ._display_view import View, add_notice, make_view, mask_of, plain_title, record_of
 
 __all__ = ["PANELS", "ABCDDisplay", "panel_axes"]
 
@@ -103,7 +103,6 @@ def panel_axes(figure: Any, panels: Sequence[str] | None = None) -> np.ndarray:
     >>> len(panel_axes(Figure(figsize=(10, 6)), ["outline", "border", "tds"]))
     3
     """
-    import_matplotlib("panel_axes")
     rows, columns, places = _cells(_check_panels(panels))
     edges = {} if figure.get_layout_engine() is not None else {
         "left": 0.01, "right": 0.99, "bottom": 0.16 / figure.get_figheight(), "top": 1 - 0.3 / figure.get_figheight(),
@@ -206,7 +205,6 @@ class ABCDDisplay:
         self : ABCDDisplay
             The display, with the attributes listed above.
         """
-        import_matplotlib("ABCDDisplay.plot")
         chosen = _check_panels(panels)
         own = axes is None
         if own:
@@ -285,7 +283,6 @@ class ABCDDisplay:
         'C  Color 4 of 6'
         """
         caller = f"{cls.__name__}.from_estimator"
-        import_matplotlib(caller)
         chosen = _check_panels(panels)
         record, explanation = explain_by(estimator, record_of(image, caller, name=name), _NEEDED, caller)
         return cls._of(record, record.mask, explanation, record.confidence, chosen, margin, max_side, axes)
@@ -349,13 +346,10 @@ class ABCDDisplay:
 
         Raises
         ------
-        ImportError
-            If matplotlib is not installed.
         ValueError
             If there is no mask, or one of another size than the image.
         """
         caller = f"{cls.__name__}.from_predictions"
-        import_matplotlib(caller)
         chosen = _check_panels(panels)
         record = record_of(image, caller, name=name, pixel_size=pixel_size)
         if confidence is None and mask is None:

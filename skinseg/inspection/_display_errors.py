@@ -21,7 +21,6 @@ from ._display_view import (
     add_notice,
     draw_lines,
     draw_scale_bar,
-    import_matplotlib,
     make_view,
     mask_of,
     plain_title,
@@ -118,7 +117,6 @@ class SegmentationErrorDisplay:
         self : SegmentationErrorDisplay
             The display, with the attributes listed above.
         """
-        import_matplotlib("SegmentationErrorDisplay.plot")
         from matplotlib.colors import to_rgba
 
         own = ax is None
@@ -219,7 +217,6 @@ class SegmentationErrorDisplay:
         True
         """
         caller = f"{cls.__name__}.from_estimator"
-        import_matplotlib(caller)
         record = outline_by(estimator, record_of(image, caller, name=name), caller)
         return cls.from_predictions(
             record, reference_mask, record.mask, margin=margin, max_side=max_side, ax=ax, scale_bar=scale_bar
@@ -276,13 +273,10 @@ class SegmentationErrorDisplay:
 
         Raises
         ------
-        ImportError
-            If matplotlib is not installed.
         ValueError
             If a mask is missing, or of another size than the image.
         """
         caller = f"{cls.__name__}.from_predictions"
-        import_matplotlib(caller)
         record = record_of(image, caller, name=name, pixel_size=pixel_size)
         true = mask_of(record, y_true, "reference_mask", caller)
         pred = mask_of(record, y_pred, "mask", caller)

@@ -18,7 +18,6 @@ from ._display_view import (
     add_notice,
     draw_lines,
     draw_scale_bar,
-    import_matplotlib,
     make_view,
     mask_of,
     plain_title,
@@ -117,7 +116,6 @@ class LesionDisplay:
         self : LesionDisplay
             The display, with the attributes listed above.
         """
-        import_matplotlib("LesionDisplay.plot")
         own = ax is None
         if own:
             import matplotlib.pyplot as plt
@@ -220,7 +218,6 @@ class LesionDisplay:
         ['outline', 'reference']
         """
         caller = f"{cls.__name__}.from_estimator"
-        import_matplotlib(caller)
         record = outline_by(estimator, record_of(image, caller, name=name), caller)
         return cls.from_predictions(
             record, None, confidence=record.confidence, probability=probability, reference_mask=reference_mask,
@@ -292,8 +289,6 @@ class LesionDisplay:
 
         Raises
         ------
-        ImportError
-            If matplotlib is not installed.
         ValueError
             If there is no mask, or one of another size than the image.
 
@@ -309,7 +304,6 @@ class LesionDisplay:
         'probability 0.30'
         """
         caller = f"{cls.__name__}.from_predictions"
-        import_matplotlib(caller)
         record = record_of(image, caller, name=name, pixel_size=pixel_size)
         if confidence is None and mask is None:
             confidence = record.confidence

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -32,7 +31,6 @@ __all__ = [
     "clip",
     "draw_lines",
     "draw_scale_bar",
-    "import_matplotlib",
     "make_view",
     "mask_of",
     "plain_title",
@@ -51,17 +49,6 @@ NOTICE = "Research software, no medical device"
 TITLE_SIZE, TEXT_SIZE = 9.5, 7.5
 _LEAST_SIDE = 16  # of what is shown, in pixels: a lesion of one pixel is shown with what is around it
 _LEAST_SHARE = 0.1  # the same as a share of the shorter side of the image
-
-
-def import_matplotlib(caller: str) -> ModuleType:
-    """Import matplotlib, or tell where it comes from."""
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise ImportError(
-            f"{caller} draws with matplotlib, which is not installed: pip install 'matplotlib>=3.8'"
-        ) from None
-    return mpl
 
 
 def record_of(image: Any, caller: str, *, name: str | None = None, pixel_size: float | None = None) -> LesionImage:

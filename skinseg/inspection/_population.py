@@ -126,7 +126,13 @@ class Population:
         return float(np.interp(value, known, levels))
 
     def to_json(self) -> str:
-        """Give the population as JSON, with four digits a number."""
+        """Give the population as JSON, with four digits a number.
+
+        Returns
+        -------
+        str
+            The JSON.
+        """
         rounded = {
             group: {name: [float(f"{value:.4g}") for value in values] for name, values in features.items()}
             for group, features in self.quantiles.items()
@@ -135,7 +141,18 @@ class Population:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Population:
-        """Read a population from JSON."""
+        """Read a population from JSON.
+
+        Parameters
+        ----------
+        text : str or bytes
+            What `to_json` gave.
+
+        Returns
+        -------
+        Population
+            The population.
+        """
         content = json.loads(text)
         quantiles = {
             group: {name: np.array(values) for name, values in features.items()}

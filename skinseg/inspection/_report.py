@@ -162,7 +162,8 @@ def write_report(
         raise ValueError("order='probability' needs a model; got model=None")
     if isinstance(images, (str, os.PathLike, LesionImage, pd.DataFrame)):
         raise ValueError(
-            f"expected a list of images, got a {type(images).__name__}; put images into a list: [image], list(table['image'])"
+            f"expected a list of images, got a {type(images).__name__}; put them into a list: [image], "
+            "list(table['image'])"
         )
     if len(images) == 0:
         raise ValueError("there are no images; give at least one")

@@ -217,19 +217,6 @@ def test_image_that_fails_while_it_is_decoded(broken_files, ax):
         LesionDisplay.from_estimator(PretrainedSegmenter(), broken_files / "cut.jpg", ax=ax)
 
 
-def test_missing_matplotlib_is_told(rectangle, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    for call in (
-        lambda: LesionDisplay.from_predictions(*rectangle),
-        lambda: LesionDisplay.from_estimator(PretrainedSegmenter(), rectangle[0]),
-        lambda: SegmentationErrorDisplay.from_predictions(rectangle[0], rectangle[1], rectangle[1]),
-        lambda: ABCDDisplay.from_predictions(*rectangle),
-        lambda: panel_axes(None),
-    ):
-        with pytest.raises(ImportError, match=r"pip install 'matplotlib>=3\.8'"):
-            call()
-
-
 def test_neither_pyplot_nor_settings_are_touched():
     code = """
 import sys, io

@@ -22,7 +22,6 @@ from skinseg.datasets import make_lesions
 from skinseg.features import FEATURES
 from skinseg.inspection import Population, load_population, write_report
 
-
 HOSTILE = ["<img src=x onerror=alert(1)>", "quote\" & 'apo'", "läsion-皮膚-🔬", "{{7*7}}", "=cmd|calc", "a --><!-- b"]
 
 
@@ -301,7 +300,7 @@ def test_arguments_that_are_wrong_are_named(options, message, tmp_path, lesions)
 def test_no_images_and_no_folder(tmp_path, lesions):
     with pytest.raises(ValueError, match="there are no images"):
         write_report([], tmp_path / "report.html")
-    with pytest.raises(ValueError, match="put images into a list"):
+    with pytest.raises(ValueError, match="put them into a list"):
         write_report("photo.jpg", tmp_path / "report.html")
     with pytest.raises(FileNotFoundError, match="folder that does not exist"):
         write_report(lesions.images, tmp_path / "no" / "report.html")
