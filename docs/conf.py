@@ -89,5 +89,5 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "getting_started": [], "news": []}  # they have no pages below them
 html_context = {"default_mode": "auto"}
