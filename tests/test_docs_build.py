@@ -151,3 +151,10 @@ def test_names_in_pages_lead_to_the_reference(load):
     assert links._reference_of("skinseg.evaluation") == ("std", "doc", "/api/evaluation")
     for text in ("load", "compare", "pd.ThresholdSegmenter", "lesion__segmenter", "skinseg", "a b", "roc_auc_score"):
         assert links._reference_of(text) is None
+
+
+def test_scripts_that_the_gallery_only_shows_are_run_by_a_test():
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    shown = [path.name for path in (DOCS / "examples").glob("*.py") if not path.name.startswith("plot_")]
+    assert len(shown) >= 2
+    assert [name for name in shown if f'"{name}"' not in tests] == []
