@@ -15,6 +15,7 @@ from PIL import Image
 from skinseg import PretrainedSegmenter, ThresholdSegmenter, read_image, read_mask
 from skinseg.annotations import outline_hash, read_coco, read_labelme, write_labelme
 from skinseg.cli import main
+from skinseg.datasets import load_corrections
 from skinseg.doubtful import DoubtfulFolder, write_doubtful
 from skinseg.doubtful._layout import read_entries, safe_stem, unique_stem
 from skinseg.exceptions import AnnotationError, RunInterrupted
@@ -224,7 +225,7 @@ def test_long_and_repeated_names():
 def test_hostile_file_names(tmp_path):
     names = [
         "=cmd.png", "a\\..\\..\\b.png", "coco.png", "doubtful.png", "q\"uo'te <b>.png", "n\udce4vus.png",
-        "ü\n.png", "sub/x.png", "other/x.png", "X.png", "x_segmentation.png",
+        "ü\n.png", "sub/x.png", "other/x.png", "X.png", "x_segmentation.png", "Icon\r.png",
     ]  # fmt: skip
     table = table_of(tmp_path, [0.1] * len(names), names)
     before = {path for path in tmp_path.rglob("*") if "review" not in path.parts}
@@ -232,7 +233,7 @@ def test_hostile_file_names(tmp_path):
     assert (summary.n_written, summary.failed) == (len(names), [])
     assert {path for path in tmp_path.rglob("*") if "review" not in path.parts} == before  # nothing outside
     assert (
-        len(set(images_in(tmp_path / "review"))) == len({name.lower() for name in images_in(tmp_path / "review")}) == 11
+        len(set(images_in(tmp_path / "review"))) == len({name.lower() for name in images_in(tmp_path / "review")}) == 12
     )
     with open(tmp_path / "review" / "doubtful.csv", newline="", encoding="utf-8") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
@@ -240,7 +241,7 @@ def test_hostile_file_names(tmp_path):
     originals = {entry.original for entry in read_entries(tmp_path / "review")}
     assert originals == {str(path).replace("\udce4", "\\udce4") for path in table["image"]}
     again = write_doubtful(table, tmp_path / "review")
-    assert (again.n_written, len(images_in(tmp_path / "review"))) == (11, 11)
+    assert (again.n_written, len(images_in(tmp_path / "review"))) == (12, 12)
 
 
 def correct(review, stem, by):
@@ -297,6 +298,48 @@ def test_corrections_are_never_written_over(by, tmp_path):
         assert coco["a1.png"].sum() == 18 * 19
     if by == "export":
         assert export.read_bytes() == exported
+
+
+def test_earlier_outlines_are_no_corrections(tmp_path):
+    table = table_of(tmp_path, [0.1, 0.2])
+    review = tmp_path / "review"
+    for number, radius in enumerate((12, 8, 10)):  # a segmenter after the other, and what a tool exported of each
+        for index in range(2):
+            save(tmp_path / "all" / f"{index}.png", disc(radius=radius))
+        assert (write_doubtful(table, review).kept, len(images_in(review))) == ([], 2)
+        shutil.copytree(review / "masks", review / f"export {number}" / "masks")
+        shutil.copy(review / "coco.json", review / f"export {number}" / "instances_default.json")
+    with pytest.raises(ValueError, match="none of the 2 outlines was changed"):
+        load_corrections(review)
+    correct(review, "a1", "labelme")
+    data = load_corrections(review)
+    assert (data.names, data.masks[0].sum(), len(data.missing)) == (["a1"], 18 * 19, 0)
+    data = load_corrections(review, only_changed=False)
+    assert data.names == ["a0", "a1"]
+    assert (data.masks[0] == disc(radius=10)).all()  # the last one
+
+
+def test_killed_while_outlines_are_replaced(tmp_path, monkeypatch):
+    table = table_of(tmp_path, [0.1, 0.2, 0.3])
+    review = tmp_path / "review"
+    write_doubtful(table, review)
+    for index in range(3):
+        save(tmp_path / "all" / f"{index}.png", disc(radius=8))
+    before = DoubtfulFolder._write_files
+
+    def killed(self, made):
+        if made.entry.image == "a1.png":
+            raise KeyboardInterrupt
+        return before(self, made)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(DoubtfulFolder, "_write_files", killed)
+        write_doubtful(table, review)
+    with pytest.raises(ValueError, match="none of the 3 outlines was changed"):
+        load_corrections(review)
+    summary = write_doubtful(table, review)
+    assert (summary.n_written, summary.kept) == (3, [])
+    assert (load_corrections(review, only_changed=False).masks[2] == disc(radius=8)).all()
 
 
 def test_other_images_join_a_folder(tmp_path):

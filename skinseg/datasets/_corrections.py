@@ -292,8 +292,9 @@ class _Reader:
             return _Chosen(None, problem=_NOTHING, file=str(image)) if entry is not None else _Chosen(None)
         if self.only_changed and not checked:
             return _Chosen(None)
-        exact = [outline for outline in outlines if entry is not None and outline.digest == entry.outline_sha256]
-        return self._checked_for_pixels((exact or outlines)[0], checked)
+        known = () if entry is None else entry.known  # the mask of the last call, then its polygons, then earlier ones
+        places = [known.index(outline.digest) if outline.as_written else len(known) for outline in outlines]
+        return self._checked_for_pixels(outlines[places.index(min(places))], checked)
 
     def _checked_for_pixels(self, outline: Outline, checked: bool) -> _Chosen:
         if self.allow_empty or outline.mask.any():

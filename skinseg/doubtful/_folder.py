@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -100,6 +100,10 @@ class _Made(NamedTuple):
     annotation: dict[str, Any] | None = None
     converted: bool = False
     problem: str = ""
+
+    def after(self, entries: Mapping[str, Entry]) -> _Made:
+        """Give the same with what earlier calls wrote of the image."""
+        return self if self.entry is None else self._replace(entry=self.entry.after(entries.get(self.entry.original)))
 
 
 class DoubtfulFolder:
@@ -290,6 +294,7 @@ class DoubtfulFolder:
             for start in range(0, len(todo), _AT_ONCE):
                 part_of = todo[start : start + _AT_ONCE]
                 made = parallel(delayed(self._make)(one, stems[original_key(one.image)]) for one in part_of)
+                made = [one.after(entries) for one in made]
                 entries |= {one.entry.original: one.entry for one in made if one.entry is not None}
                 write_entries(self.folder, entries)  # before the files: so all of them are known whatever happens
                 problems = parallel(delayed(self._write_files)(one) for one in made)

@@ -67,6 +67,9 @@ class Entry(NamedTuple):
         Size of the image.
     outline_sha256, polygon_sha256 : str
         What tells the mask as it was written, and that which the polygons make.
+    earlier_sha256 : str, default=""
+        The same of what was written by earlier calls, with spaces between: files of a tool may still hold it, and it
+        is no correction.
     """
 
     image: str
@@ -77,6 +80,18 @@ class Entry(NamedTuple):
     width: int
     outline_sha256: str
     polygon_sha256: str
+    earlier_sha256: str = ""
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What tells all outlines that were written, by whatever call."""
+        return self.outline_sha256, self.polygon_sha256, *self.earlier_sha256.split()
+
+    def after(self, earlier: Entry | None) -> Entry:
+        """Give the row with what an earlier call wrote of the image."""
+        if earlier is None:
+            return self
+        return self._replace(earlier_sha256=" ".join(dict.fromkeys(d for d in earlier.known if d not in self.known)))
 
     @property
     def stem(self) -> str:
@@ -130,7 +145,7 @@ def read_entries(folder: Path) -> list[Entry] | None:
     """Read the table of a folder; None where there is none."""
     path = folder / TABLE
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")  # as it is: a name may have a carriage return
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -170,4 +185,5 @@ def write_entries(folder: Path, entries: Mapping[str, Entry]) -> None:
     """Write the table, the least confident images first."""
     table = pd.DataFrame(entries.values(), columns=list(Entry._fields))
     table = table.sort_values("confidence", kind="stable", na_position="first")
-    write_file(folder / TABLE, table.to_csv(index=False).encode())
+    # with these ends of lines, as of RFC 4180, a name that has one of their two characters is quoted
+    write_file(folder / TABLE, table.to_csv(index=False, lineterminator="\r\n").encode())

@@ -39,7 +39,7 @@ class Outline(NamedTuple):
     checked : bool
         Whether someone has ticked that it is right.
     as_written : bool
-        Whether it is the outline that was written, to the pixel.
+        Whether it is an outline that was written, to the pixel.
     changed : bool
         Whether it is another by more than a rim of one pixel, which is what
         tools change that draw a polygon as a mask.
@@ -184,7 +184,7 @@ class AnnotationIndex:
         ImageReadError
             If a file cannot be read.
         """
-        known = () if entry is None else (entry.outline_sha256, entry.polygon_sha256)
+        known = () if entry is None else entry.known
         found = []
         for path, reader in self._readers.get(key_of(stem), []):
             mask, checked = reader(path, shape)
