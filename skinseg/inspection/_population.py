@@ -62,7 +62,8 @@ class Population:
         table : DataFrame
             A row a lesion, such as `skinseg.bulk.measure_files` gives it;
             columns that are no features of skinseg are left out, and so are
-            those in pixels, which say nothing about images of another size.
+            those in pixels, which say nothing about images of another size, and
+            rows of which nothing was measured.
         groups : array-like of str, default=None
             The group of each row; one group, ``"reference"``, if None.
         description : str, default="lesions given"
@@ -76,8 +77,8 @@ class Population:
         Raises
         ------
         ValueError
-            If the table has no features or no rows, or if there are not as
-            many groups as rows.
+            If the table has no features, no rows or none that was measured, or
+            if there are not as many groups as rows.
         """
         columns = [name for name in table if name in FEATURES and not FEATURES[name].unit.startswith("px")]
         if not columns or not len(table):
@@ -88,10 +89,15 @@ class Population:
         names = np.full(len(table), "reference") if groups is None else np.asarray(groups).astype(str)
         if len(names) != len(table):
             raise ValueError(f"expected a group for each of {len(table)} rows, got {len(names)}")
+        values = table[columns].apply(pd.to_numeric)
+        measured = values.notna().any(axis=1).to_numpy()
+        if not measured.any():
+            raise ValueError(f"nothing was measured in any of the {len(table)} rows; look at their column error")
+        values, names = values[measured], names[measured]
         sizes = {str(name): int((names == name).sum()) for name in dict.fromkeys(names)}
         quantiles = {}
         for group in sizes:
-            part = table.loc[names == group, columns].apply(pd.to_numeric)
+            part = values[names == group]
             known = part.loc[:, part.notna().any()]
             quantiles[group] = {str(name): np.nanquantile(known[name], LEVELS) for name in known}
         return cls(description, sizes, quantiles)

@@ -97,8 +97,9 @@ def write_report(
         own, else `skinseg.PretrainedSegmenter`. One that learns comes fitted,
         as ``FrozenEstimator(segmenter)``.
     masks : sequence of masks, default=None
-        Outlines, one an image, instead of a segmenter: arrays or files. A model
-        that outlines keeps to its own.
+        Outlines, one an image, instead of a segmenter: arrays or files. The
+        confidence of a record is told if its own mask, where it has one, is the
+        same. A model that outlines keeps to its own.
     model : "melanoma", classifier or None, default="melanoma"
         What predicts: the model that comes trained (`skinseg.load_pretrained`),
         a fitted classifier of images, or nothing.
@@ -167,10 +168,14 @@ def write_report(
         )
     if len(images) == 0:
         raise ValueError("there are no images; give at least one")
+    if masks is not None and segmenter is not None:
+        raise ValueError("masks and segmenter exclude each other; give one of them")
     if metadata is not None and len(metadata) != len(images):
         raise ValueError(f"expected a row of metadata an image, got {len(metadata)} for {len(images)} images")
     if not out.parent.is_dir():
         raise FileNotFoundError(f"{out} lies in a folder that does not exist; make it first")
+    if out.is_dir():
+        raise IsADirectoryError(f"{out} is a folder; give the name of a file, such as {out / 'report.html'}")
     model = load_pretrained(model) if isinstance(model, str) else model
     population = load_population(population) if isinstance(population, str) else population
     records, names, bad = as_records(images, masks)

@@ -227,6 +227,14 @@ def find_all(
     return findings
 
 
+def _with_mask(record: LesionImage, mask: Any) -> LesionImage:
+    """Give a record the mask; a confidence that is of another one is left out."""
+    given = record.with_(mask=mask)
+    if record.confidence is not None and record.has("mask") and not np.array_equal(record.mask, given.mask):
+        return given.with_(confidence=None)
+    return given
+
+
 def as_records(images: Any, masks: Sequence[Any] | None) -> tuple[list[LesionImage], list[str], dict[int, str]]:
     """Bring images of all kinds into records, whose headers are read one by one.
 
@@ -245,15 +253,15 @@ def as_records(images: Any, masks: Sequence[Any] | None) -> tuple[list[LesionIma
     """
     if masks is not None and len(masks) != len(images):
         raise ValueError(f"expected one mask an image, got {len(masks)} masks for {len(images)} images")
+    masks = None if masks is None else list(masks)  # a column of a table is taken row by row, whatever its index
     records, names, errors = [], [], {}
     for index, item in enumerate(images):
         name = str(item) if isinstance(item, (str, os.PathLike)) else f"image {index + 1}"
-        planes = {} if masks is None else {"mask": masks[index]}
         try:
             record = item if isinstance(item, LesionImage) else LesionImage(item)
             record = record if record.name else record.with_(name=name)
             name = name_of(record)
-            [checked] = check_images([record.with_(**planes) if planes else record])
+            [checked] = check_images([record if masks is None else _with_mask(record, masks[index])])
             records.append(checked)
         except (ValueError, TypeError) as error:
             text = str(error).partition("X[0]: ")[2] or str(error)

@@ -197,6 +197,29 @@ def test_masks_given_are_measured_and_the_model_is_left_out(tmp_path, lesions):
     assert list(page.images) == [f"image {number}" for number in range(1, 5)]
 
 
+def test_masks_in_a_column_go_by_their_place_and_not_their_index(tmp_path):
+    image = np.full((60, 80, 3), 200, np.uint8)
+    masks = np.zeros((3, 60, 80), bool)
+    for index in range(3):
+        masks[index, 10:50, 10 : 20 + 10 * index] = True
+    table = pd.DataFrame({"image": [image] * 3, "mask": list(masks)}, index=[2, 1, 0])
+    out = tmp_path / "report.html"
+    write_report(list(table["image"]), out, masks=table["mask"], model=None, cards=False)
+    position = list(FEATURES).index("dimension_area_px")
+    areas = [image["values"][position] for image in Page(out).data["images"]]
+    np.testing.assert_allclose(areas, [400, 800, 1200], rtol=0.02)
+
+
+def test_confidence_is_of_the_outline_that_is_shown(tmp_path, lesions):
+    image, mask = lesions.images[0], lesions.masks[0]
+    records = [LesionImage(image, mask=other, confidence=0.2) for other in (mask & False, mask.copy(), None)]
+    out = tmp_path / "report.html"
+    summary = write_report(records, out, masks=[mask] * 3, model=None, cards=False)
+    assert summary.doubtful == [("image 2", 0.2), ("image 3", 0.2)]
+    found = [(image["status"], image["confidence"]) for image in Page(out).data["images"]]
+    assert found == [("measured", None), ("doubtful", 0.2), ("doubtful", 0.2)]
+
+
 def test_pixel_size_gives_millimeters(tmp_path, lesions):
     out = tmp_path / "report.html"
     record = LesionImage(lesions.images[0], mask=lesions.masks[0], pixel_size=0.05)
@@ -289,6 +312,7 @@ def test_percentiles_of_a_table_of_features(tmp_path, folder):
         ({"population": "isic2099"}, "there is no population"),
         ({"model": "nevus"}, "no packaged model"),
         ({"segmenter": UNetSegmenter()}, "FrozenEstimator"),
+        ({"segmenter": ThresholdSegmenter(), "masks": [None, None]}, "exclude each other"),
     ],
 )
 def test_arguments_that_are_wrong_are_named(options, message, tmp_path, lesions):
@@ -304,6 +328,8 @@ def test_no_images_and_no_folder(tmp_path, lesions):
         write_report("photo.jpg", tmp_path / "report.html")
     with pytest.raises(FileNotFoundError, match="folder that does not exist"):
         write_report(lesions.images, tmp_path / "no" / "report.html")
+    with pytest.raises(IsADirectoryError, match="give the name of a file"):
+        write_report(lesions.images, tmp_path)
 
 
 def test_workers_change_nothing(tmp_path, lesions):
@@ -333,6 +359,15 @@ def test_percentiles_by_hand():
     assert population.percentile("reference", "border_score", 0) == pytest.approx(100 / 3, abs=1.5)
     assert np.isnan(population.percentile("reference", "tds", np.nan))
     assert np.isnan(population.percentile("reference", "color_count", 3))
+
+
+def test_population_counts_what_was_measured():
+    table = pd.DataFrame({"border_score": [1.0, 3, np.nan, np.nan], "tds": [np.nan, 2, np.nan, np.nan]})
+    assert Population.from_table(table).sizes == {"reference": 2}
+    assert Population.from_table(table, list("abba")).sizes == {"a": 1, "b": 1}
+    assert Population.from_table(table, list("abcc")).sizes == {"a": 1, "b": 1}
+    with pytest.raises(ValueError, match="nothing was measured in any of the 2 rows"):
+        Population.from_table(table[2:])
 
 
 def test_population_survives_json():

@@ -119,6 +119,8 @@ def test_cards_are_filled_when_they_are_looked_at(page):
     page.keyboard.press("Tab")
     card.locator("summary").click()
     card.locator("details tbody tr").nth(140).wait_for(state="attached")
+    values = card.locator("details td.n").all_inner_texts()
+    assert not [text for text in values if text.strip("−0.") == "" and text != "0"]  # small is not 0
     card.get_by_role("link", name="next").click()
     page.locator("#image-4 .body p").first.wait_for()
     assert "no lesion found" in page.locator("#image-4 .body").inner_text()

@@ -23,6 +23,7 @@
     if (value === null || value === undefined) return "–";
     if (Number.isInteger(value)) return String(value);
     const size = Math.abs(value);
+    if (size < 0.001) return value.toPrecision(2).replaceAll("-", "−");  // 0 is something else
     const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
     return value.toFixed(digits).replace("-", "−");
   };
