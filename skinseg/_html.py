@@ -134,10 +134,12 @@ def _outlined(pixels: np.ndarray, mask: np.ndarray, color: tuple[int, int, int])
 def _outline_facts(small: Any, record: Any) -> list[tuple[str, object]]:
     facts: list[tuple[str, object]] = []
     if small.mask is not None:
-        share = float(np.mean(small.mask))
+        # one that is lost in the thumbnail is not empty
+        share = float(np.mean(small.mask)) or float(np.mean(record.mask))
         facts.append(("outline", f"{100 * share:.3g} % of the image (green)" if share else "empty: no lesion found"))
     if small.reference_mask is not None:
-        facts.append(("reference", "outline by an expert (vermilion)" if small.reference_mask.any() else "empty"))
+        there = small.reference_mask.any() or record.reference_mask.any()
+        facts.append(("reference", "outline by an expert (vermilion)" if there else "empty"))
     others = [plane.replace("_", " ") for plane in ("probability", "field", "artifact_mask") if record.has(plane)]
     return [*facts, ("also holds", ", ".join(others))] if others else facts
 

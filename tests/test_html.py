@@ -100,6 +100,18 @@ def test_record_that_was_resized_and_a_large_one(pair):
     assert "outline" not in page.text
 
 
+@pytest.mark.parametrize("as_file", [False, True])
+def test_small_lesion_of_a_large_image_is_there(as_file, tmp_path):
+    mask = np.zeros((1500, 2000), bool)
+    mask[700:703, 900:903] = True  # a third of a pixel of the thumbnail
+    given = tmp_path / "mask.png" if as_file else mask
+    cv2.imwrite(str(tmp_path / "mask.png"), mask.view(np.uint8) * 255)
+    text = page_of(LesionImage(np.full((1500, 2000, 3), 90, np.uint8), given, reference_mask=mask)).text
+    assert "0.0003 % of the image" in text
+    assert "outline by an expert" in text
+    assert "empty" not in text
+
+
 def test_planes_are_listed(pair):
     image, mask = pair
     record = LesionImage(image, mask & False, reference_mask=mask, probability=mask.astype(float), field=~mask)

@@ -137,7 +137,7 @@ class LesionDisplay:
             self.reference_ = draw_lines(
                 ax, trace(view, "reference"), VERMILION, dashes=(0, (3.5, 2)), label="reference"
             )
-        if "reference" in view.planes:
+        if "reference" in view.planes and (self.outline_ is not None or self.reference_ is not None):
             ax.legend(loc="upper right", fontsize=TEXT_SIZE, framealpha=0.85, borderpad=0.3, handlelength=2.4)
         if scale_bar:
             draw_scale_bar(ax, view)

@@ -161,6 +161,12 @@ def test_no_lesion(rectangle, ax):
     assert display.view.box == (-0.5, -0.5, 59.5, 99.5)
 
 
+def test_no_legend_of_nothing(rectangle, ax):
+    image, mask = rectangle
+    display = LesionDisplay.from_predictions(image, mask & False, reference_mask=mask & False, ax=ax)
+    assert (display.outline_, display.reference_, ax.get_legend()) == (None, None, None)
+
+
 def test_all_parts_of_a_lesion_are_outlined(rectangle, ax):
     image, mask = rectangle
     mask = mask.copy()
