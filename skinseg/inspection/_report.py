@@ -166,6 +166,8 @@ def write_report(
             f"expected a list of images, got a {type(images).__name__}; put them into a list: [image], "
             "list(table['image'])"
         )
+    if not hasattr(images, "__len__"):
+        raise ValueError(f"expected a list of images, got a {type(images).__name__}; make a list of it: list(images)")
     if len(images) == 0:
         raise ValueError("there are no images; give at least one")
     if masks is not None and segmenter is not None:

@@ -230,9 +230,12 @@ def find_all(
 def _with_mask(record: LesionImage, mask: Any) -> LesionImage:
     """Give a record the mask; a confidence that is of another one is left out."""
     given = record.with_(mask=mask)
-    if record.confidence is not None and record.has("mask") and not np.array_equal(record.mask, given.mask):
-        return given.with_(confidence=None)
-    return given
+    if record.confidence is None:
+        return given
+    own, new = record.mask, given.mask
+    if own is None or new is None or np.array_equal(own, new):
+        return given
+    return given.with_(confidence=None)
 
 
 def as_records(images: Any, masks: Sequence[Any] | None) -> tuple[list[LesionImage], list[str], dict[int, str]]:

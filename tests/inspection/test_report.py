@@ -326,6 +326,8 @@ def test_no_images_and_no_folder(tmp_path, lesions):
         write_report([], tmp_path / "report.html")
     with pytest.raises(ValueError, match="put them into a list"):
         write_report("photo.jpg", tmp_path / "report.html")
+    with pytest.raises(ValueError, match="make a list of it"):
+        write_report(iter(lesions.images), tmp_path / "report.html")
     with pytest.raises(FileNotFoundError, match="folder that does not exist"):
         write_report(lesions.images, tmp_path / "no" / "report.html")
     with pytest.raises(IsADirectoryError, match="give the name of a file"):
