@@ -92,7 +92,7 @@ ax.axis("off")
 
 def learner():
     """Make a small segmenter that learns from masks."""
-    return SuperpixelSegmenter(200, max_iter=40, random_state=0)
+    return SuperpixelSegmenter(150, max_iter=30, random_state=0)
 
 
 drawn = np.random.default_rng(0).choice(len(seen), 8, replace=False)

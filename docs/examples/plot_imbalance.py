@@ -60,7 +60,7 @@ ways = {
 scores = {name: way.fit(table[train], y[train]).predict_proba(table[test])[:, 1] for name, way in ways.items()}
 for name, score in scores.items():
     called = score >= 0.5
-    area = bootstrap_interval(roc_auc_score, y[test], score, groups=groups[test], n_resamples=200, random_state=0)
+    area = bootstrap_interval(roc_auc_score, y[test], score, groups=groups[test], n_resamples=150, random_state=0)
     print(
         f"{name:14s} ROC AUC {area}, mean probability {score.mean():.2f}; at 0.5: "
         f"accuracy {accuracy_score(y[test], called):.2f}, balanced {balanced_accuracy_score(y[test], called):.2f}, "
@@ -101,7 +101,7 @@ generator = np.random.default_rng(0)
 members = [np.flatnonzero(groups[test] == group) for group in np.unique(groups[test])]
 grid = np.linspace(0, 1, 101)
 curves = []
-while len(curves) < 300:
+while len(curves) < 200:
     drawn = np.concatenate([members[i] for i in generator.integers(len(members), size=len(members))])
     if 0 < y[test][drawn].sum() < len(drawn):
         wrong, right, _ = roc_curve(y[test][drawn], scores["as it is"][drawn])
@@ -111,7 +111,7 @@ low, high = np.quantile(curves, [0.025, 0.975], axis=0)
 figure, ax = plt.subplots(figsize=(5, 4.4), layout="constrained")
 wrong, right, _ = roc_curve(y[test], scores["as it is"])
 ax.plot(wrong, right, color="#0072b2", label="as it is")
-ax.fill_between(grid, low, high, color="#0072b2", alpha=0.2, label="95 % of 300 draws of patients")
+ax.fill_between(grid, low, high, color="#0072b2", alpha=0.2, label="95 % of 200 draws of patients")
 benign = y[test] == 0
 ax.plot(called[benign].mean(), called[~benign].mean(), "o", color="#d55e00", label=f"threshold {threshold:.2f}")
 ax.axline((0, 0), slope=1, color="0.7", linestyle=":")
