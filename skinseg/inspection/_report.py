@@ -161,15 +161,7 @@ def write_report(
         raise ValueError(f"order must be one of {', '.join(ORDERS)}; got {order!r}")
     if order == "probability" and model is None:
         raise ValueError("order='probability' needs a model; got model=None")
-    if isinstance(images, (str, os.PathLike, LesionImage, pd.DataFrame)):
-        raise ValueError(
-            f"expected a list of images, got a {type(images).__name__}; put them into a list: [image], "
-            "list(table['image'])"
-        )
-    if not hasattr(images, "__len__"):
-        raise ValueError(f"expected a list of images, got a {type(images).__name__}; make a list of it: list(images)")
-    if len(images) == 0:
-        raise ValueError("there are no images; give at least one")
+    _check_list(images)
     if masks is not None and segmenter is not None:
         raise ValueError("masks and segmenter exclude each other; give one of them")
     if metadata is not None and len(metadata) != len(images):
@@ -223,6 +215,18 @@ def write_report(
         empty=[finding.name for finding in findings if finding.error == NO_LESION],
         doubtful=sorted(unsure, key=lambda pair: pair[1]),
     )
+
+
+def _check_list(images: Any) -> None:
+    if isinstance(images, (str, os.PathLike, LesionImage, pd.DataFrame)):
+        raise ValueError(
+            f"expected a list of images, got a {type(images).__name__}; put them into a list: [image], "
+            "list(table['image'])"
+        )
+    if not hasattr(images, "__len__"):
+        raise ValueError(f"expected a list of images, got a {type(images).__name__}; make a list of it: list(images)")
+    if len(images) == 0:
+        raise ValueError("there are no images; give at least one")
 
 
 def _outliner(segmenter: Any, model: Any) -> Any:
