@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 
@@ -69,6 +70,7 @@ def write_report(
     order: str = "given",
     title: str = "Skin lesions",
     cards: bool = True,
+    pixel_size: float | None = None,
     max_side: int = 512,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -119,6 +121,9 @@ def write_report(
     cards : bool, default=True
         Whether there is a card an image; without, the report is made in a
         fraction of the time.
+    pixel_size : float, default=None
+        Millimeters per pixel of the images that do not tell theirs themselves
+        (as records), where it is known: sizes are told in millimeters, too.
     max_side : int, default=512
         Working size, longer side in pixels.
     n_jobs : int, default=None
@@ -170,6 +175,7 @@ def write_report(
         raise FileNotFoundError(f"{out} lies in a folder that does not exist; make it first")
     if out.is_dir():
         raise IsADirectoryError(f"{out} is a folder; give the name of a file, such as {out / 'report.html'}")
+    LesionImage(np.zeros((1, 1, 3), np.uint8), pixel_size=pixel_size)  # which checks it
     model = load_pretrained(model) if isinstance(model, str) else model
     population = load_population(population) if isinstance(population, str) else population
     records, names, bad = as_records(images, masks)
@@ -178,9 +184,8 @@ def write_report(
     good = [index for index in range(len(names)) if index not in bad]
     findings = [Finding(name, error=bad.get(index, "")) for index, name in enumerate(names)]
     if records:
-        looked = find_all(
-            records, outliner, max_side=max_side, cards=cards, n_jobs=n_jobs, verbose=verbose
-        )  # fmt: skip
+        sized = [record.with_(pixel_size=pixel_size) if record.pixel_size is None else record for record in records]
+        looked = find_all(sized, outliner, max_side=max_side, cards=cards, n_jobs=n_jobs, verbose=verbose)
         for index, finding in zip(good, looked, strict=True):
             findings[index] = finding
     judged = [index for index in good if not findings[index].failed]

@@ -114,7 +114,7 @@ class _LookAt:
             finding.values = np.array([explanation.measured[feature] for feature in names])
             finding.reasons = dict(explanation.reasons)
         if self.cards:
-            finding.panels = _panels(record, mask, explanation)
+            finding.panels = _panels(record, explanation)
         return finding
 
 
@@ -137,7 +137,7 @@ def _thumbnail(image: np.ndarray, mask: np.ndarray) -> bytes:
     return _webp(outlined, _QUALITY["thumbnail"])
 
 
-def _panels(record: LesionImage, mask: np.ndarray, explanation: Bunch | None) -> dict[str, bytes]:
+def _panels(record: LesionImage, explanation: Bunch | None) -> dict[str, bytes]:
     """Draw each panel as a picture of its own, so that a page can set them side by side or one below the other."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -150,7 +150,7 @@ def _panels(record: LesionImage, mask: np.ndarray, explanation: Bunch | None) ->
         canvas = FigureCanvasAgg(figure)
         chosen: dict[str, Any] = {"panels": [panel], "axes": [figure.add_subplot()]}
         if display is None:
-            display = ABCDDisplay.from_predictions(record, mask, explanation, **chosen)
+            display = ABCDDisplay.from_predictions(record, None, explanation, **chosen)
         else:
             display.plot(**chosen)
         canvas.draw()

@@ -154,10 +154,12 @@ def render_page(page: Page) -> str:
 
 
 def _number(value: Any, digits: int = 4) -> float | int | None:
-    """Give a number as JSON has it: short, whole where it is, null where it is not known."""
+    """Give a number as JSON has it: short, whole where it is or is large, null where it is not known."""
     if value is None or not np.isfinite(value):
         return None
-    return int(value) if float(value).is_integer() else float(f"{value:.{digits}g}")
+    if float(value).is_integer() or abs(value) >= 10**digits:  # no digit before the point is lost
+        return round(float(value))
+    return float(f"{value:.{digits}g}")
 
 
 def _images(page: Page) -> list[dict[str, Any]]:

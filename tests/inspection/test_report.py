@@ -21,6 +21,7 @@ from skinseg.cli import main
 from skinseg.datasets import make_lesions
 from skinseg.features import FEATURES
 from skinseg.inspection import Population, load_population, write_report
+from skinseg.inspection._report_page import _number
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "quote\" & 'apo'", "läsion-皮膚-🔬", "{{7*7}}", "=cmd|calc", "a --><!-- b"]
 
@@ -220,12 +221,47 @@ def test_confidence_is_of_the_outline_that_is_shown(tmp_path, lesions):
     assert found == [("measured", None), ("doubtful", 0.2), ("doubtful", 0.2)]
 
 
+def test_picture_of_the_outline_tells_the_confidence_that_its_text_tells(tmp_path, lesions):
+    image, mask = lesions.images[0], lesions.masks[0]
+    records = [LesionImage(image, mask=mask, confidence=value) for value in (None, 0.25, 0.85)]
+    out = tmp_path / "report.html"
+    write_report(records, out, masks=[mask] * 3, model=None)
+    scripts = Page(out).scripts
+    pictures = [scripts[f"pictures-{number}"].split() for number in range(3)]
+    assert len({picture[0] for picture in pictures}) == 3
+    assert all(len(set(same)) == 1 for same in zip(*[picture[1:] for picture in pictures], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (123456.7, 123457),
+        (0.123456, 0.1235),
+        (12.0, 12),
+        (-98765.4, -98765),
+        (np.nan, None),
+        (None, None),
+        (1e-9, 1e-9),
+    ],
+)
+def test_numbers_are_short_and_lose_no_digit_before_the_point(value, expected):
+    assert _number(value) == expected
+
+
 def test_pixel_size_gives_millimeters(tmp_path, lesions):
     out = tmp_path / "report.html"
     record = LesionImage(lesions.images[0], mask=lesions.masks[0], pixel_size=0.05)
     write_report([record], out, masks=[lesions.masks[0]], model=None, cards=False)
     values = dict(zip(FEATURES, Page(out).data["images"][0]["values"], strict=True))
     assert values["dimension_feret_max_mm"] == pytest.approx(0.05 * values["dimension_feret_max_px"], rel=2e-3)
+    # of all others, the one that is given
+    images = [record, lesions.images[0]]
+    write_report(images, out, masks=lesions.masks[:1] * 2, model=None, cards=False, pixel_size=0.1)
+    position = list(FEATURES).index("dimension_feret_max_mm")
+    found = [image["values"][position] for image in Page(out).data["images"]]
+    assert found[1] == pytest.approx(2 * found[0], rel=1e-3)
+    with pytest.raises(ValueError, match="pixel_size must be a positive number"):
+        write_report(images, out, pixel_size=-1.0)
 
 
 def test_own_model_outlines_and_is_explained(tmp_path):
