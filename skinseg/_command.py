@@ -19,13 +19,16 @@ __all__ = [
     "Command",
     "check_out",
     "check_tables",
+    "command",
     "doubtful_folder",
     "doubtful_options",
     "finish_run",
     "hash_of_file",
     "note",
+    "quiet",
     "run_options",
     "say_count",
+    "split_list",
     "tell_doubtful",
 ]
 
@@ -53,6 +56,20 @@ class Command(click.Command):
         if self.epilog:
             formatter.write_paragraph()
             formatter.write(self.epilog.rstrip() + "\n")
+
+
+def command(group: click.Group, name: str, *examples: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a function a command of a group, with examples at the end of its help."""
+    epilog = "\n".join(["Examples:", *(f"  {example}" for example in examples), "", NOTICE])
+    return group.command(name, cls=Command, epilog=epilog)
+
+
+quiet = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+
+
+def split_list(text: str | None) -> list[str] | None:
+    """Cut a list at its commas."""
+    return [part.strip() for part in text.split(",")] if text else None
 
 
 def check_out(path: Path, suffixes: tuple[str, ...], option: str = "--out") -> Path:

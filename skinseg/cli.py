@@ -7,7 +7,6 @@ answers at once.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +15,21 @@ import click
 from ._command import (
     NOTICE,
     TABLES,
-    Command,
     check_out,
     check_tables,
+    command,
     doubtful_folder,
     doubtful_options,
     finish_run,
     hash_of_file,
     note,
+    quiet,
     run_options,
     say_count,
+    split_list,
     tell_doubtful,
 )
+from ._datasets_command import datasets
 from ._names import SEGMENTERS
 from ._version import __version__
 
@@ -42,14 +44,15 @@ def main() -> None:
     """Outline, measure and classify skin lesions in dermoscopic images."""
 
 
-def _command(name: str, *examples: str, group: click.Group = main) -> Callable[[Callable[..., Any]], click.Command]:
-    epilog = "\n".join(["Examples:", *(f"  {example}" for example in examples), "", NOTICE])
-    return group.command(name, cls=Command, epilog=epilog)
+main.add_command(datasets)
 
 
 _jobs = click.option("-j", "--jobs", type=int, default=None, metavar="N", help="Parallel workers; -1 for all cores.")
-_quiet = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 _images = click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+_pixel_size = click.option(
+    "--pixel-size", type=click.FloatRange(0, min_open=True), metavar="MM",
+    help="Millimeters per pixel of the files, where all have the same: sizes are told in millimeters, too.",
+)  # fmt: skip
 _segmenter = click.option(
     "--segmenter", default="pretrained", show_default=True, metavar="NAME|FILE",
     help=f"What outlines the lesions: {', '.join(SEGMENTERS)}, or a model file saved by skinseg.",
@@ -89,7 +92,8 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
     return FrozenEstimator(model)  # it is fitted, and stays as it was saved
 
 
-@_command(
+@command(
+    main,
     "segment",
     "skinseg segment photos/ --out masks/",
     "skinseg segment 'archive/**/*.jpg' --out masks/ --jobs 2",
@@ -108,7 +112,7 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
 @doubtful_options
 @run_options
 @_jobs
-@_quiet
+@quiet
 def segment(
     images: tuple[str, ...], out: Path, table: Path | None, segmenter: str, errors: Path | None, fresh: bool,
     retry_failed: bool, jobs: int | None, quiet: bool, **doubtful: Any,
@@ -137,7 +141,8 @@ def segment(
         sys.exit(1)
 
 
-@_command(
+@command(
+    main,
     "features",
     "skinseg features photos/ --out features.csv",
     "skinseg features photos/ --masks masks/ --out features.parquet --groups asymmetry,border",
@@ -152,12 +157,13 @@ def segment(
 )
 @_segmenter
 @click.option("--groups", metavar="A,B,...", help="Groups of features, separated by commas; all by default.")
+@_pixel_size
 @run_options
 @_jobs
-@_quiet
+@quiet
 def features(
-    images: tuple[str, ...], out: Path, masks: Path | None, segmenter: str, groups: str | None, errors: Path | None,
-    fresh: bool, retry_failed: bool, jobs: int | None, quiet: bool,
+    images: tuple[str, ...], out: Path, masks: Path | None, segmenter: str, groups: str | None,
+    pixel_size: float | None, errors: Path | None, fresh: bool, retry_failed: bool, jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Measure asymmetry, border, color, dimension and structures of the lesions of IMAGES.
 
@@ -172,13 +178,15 @@ def features(
     files = find_images(images)
     summary = measure_to_file(
         files, out, segmenter=None if masks else _make_segmenter(segmenter),
-        masks=find_masks(files, masks) if masks else None, groups=_split(groups), errors=errors, fresh=fresh,
-        retry_failed=retry_failed, model_id=hash_of_file(segmenter), n_jobs=jobs, verbose=not quiet, tell=note,
+        masks=find_masks(files, masks) if masks else None, groups=split_list(groups), pixel_size=pixel_size,
+        errors=errors, fresh=fresh, retry_failed=retry_failed, model_id=hash_of_file(segmenter), n_jobs=jobs,
+        verbose=not quiet, tell=note,
     )  # fmt: skip
     finish_run(summary, f"measured into {out}")
 
 
-@_command(
+@command(
+    main,
     "train",
     "skinseg train lesions.csv --target-column melanoma --out melanoma.skops",
     "skinseg train isic2017.csv --image-column image --target-column melanoma --group-column group \\",
@@ -219,7 +227,7 @@ def features(
     help="Seed of folds, model and intervals.",
 )
 @_jobs
-@_quiet
+@quiet
 def train(table: Path, out: Path, **options: Any) -> None:
     """Cross-validate and fit a pipeline on the images of TABLE (.csv, .tsv, .parquet).
 
@@ -231,16 +239,11 @@ def train(table: Path, out: Path, **options: Any) -> None:
     check_out(out, (".skops",))
     segmenter = _make_segmenter(options.pop("segmenter"), learns=True)
     where = dict(_parse_where(text) for text in options.pop("where"))
-    metadata = _split(options.pop("metadata_columns"))
+    metadata = split_list(options.pop("metadata_columns"))
     train_from_table(
         table, out, segmenter=segmenter, where=where, metadata_columns=metadata, echo=click.echo, **options
     )
     click.echo(NOTICE, err=True)
-
-
-def _split(text: str | None) -> list[str] | None:
-    """Cut a list at its commas."""
-    return [part.strip() for part in text.split(",")] if text else None
 
 
 def _parse_where(text: str) -> tuple[str, str]:
@@ -264,7 +267,8 @@ def _load_classifier(name: str) -> Any:
     return fitted
 
 
-@_command(
+@command(
+    main,
     "predict",
     "skinseg predict photos/ --out predictions.csv",
     "skinseg predict photos/ --table patients.csv --image-column file --out predictions.csv",
@@ -283,7 +287,7 @@ def _load_classifier(name: str) -> Any:
 @click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
 @run_options
 @_jobs
-@_quiet
+@quiet
 def predict(
     images: tuple[str, ...], out: Path, model: str, table: Path | None, image_column: str, errors: Path | None,
     fresh: bool, retry_failed: bool, jobs: int | None, quiet: bool,
@@ -312,7 +316,8 @@ def predict(
     finish_run(summary, f"predicted into {out}")
 
 
-@_command(
+@command(
+    main,
     "evaluate",
     "skinseg evaluate lesions.csv --model pretrained --model threshold --mask-column mask --out scores/",
     "skinseg evaluate lesions.csv --model melanoma --target-column melanoma --metadata-columns age,sex --out scores/",
@@ -356,7 +361,7 @@ def predict(
 @click.option("--no-duplicates", is_flag=True, help="Do not look for duplicates and leaks.")
 @click.option("--rerun", type=click.Path(path_type=Path), metavar="JSON", help="Run this experiment.json again.")
 @_jobs
-@_quiet
+@quiet
 def evaluate(table: Path | None, out: Path, models: tuple[str, ...], rerun: Path | None, **options: Any) -> None:
     """Score models on the images of TABLE (.csv, .tsv, .parquet) and write a report.
 
@@ -368,7 +373,7 @@ def evaluate(table: Path | None, out: Path, models: tuple[str, ...], rerun: Path
     from .evaluation._command import evaluate_command
 
     for name in ("metadata_columns", "subgroup_columns"):
-        options[name] = _split(options[name]) or []
+        options[name] = split_list(options[name]) or []
     options["metadata_columns"] = options["metadata_columns"] or None
     options["where"] = dict(_parse_where(text) for text in options["where"]) or None
     given = {name for name, source in _sources().items() if source != click.core.ParameterSource.DEFAULT}
@@ -387,7 +392,8 @@ def _say(text: str, warning: bool = False) -> None:
     click.echo(text, err=warning)
 
 
-@_command(
+@command(
+    main,
     "compare",
     "skinseg compare before/ after/",
     "skinseg compare scores/ scores/ --models pretrained,threshold --out compared/",
@@ -406,7 +412,7 @@ def compare(first: Path, second: Path, out: Path | None, models: str | None, see
     """Compare two folders of `skinseg evaluate`, image by image: FIRST minus SECOND."""
     from .evaluation import compare_experiments
 
-    labels = _split(models) or []
+    labels = split_list(models) or []
     if len(labels) > 2:
         raise click.BadParameter(f"{models!r} names more than two models", param_hint="--models")
     one, other = (labels[0], labels[-1]) if labels else (None, None)
@@ -417,7 +423,8 @@ def compare(first: Path, second: Path, out: Path | None, models: str | None, see
     click.echo(NOTICE, err=True)
 
 
-@_command(
+@command(
+    main,
     "report",
     "skinseg report photos/ --out report.html",
     "skinseg report photos/ --out report.html --order doubtful --jobs 2",
@@ -450,10 +457,11 @@ def compare(first: Path, second: Path, out: Path | None, models: str | None, see
     "--order", type=click.Choice(["given", "doubtful", "probability", "tds", "name"]), default="given",
     show_default=True, help="Order in which the report opens; doubtful outlines first, for one.",
 )  # fmt: skip
+@_pixel_size
 @click.option("--title", default="Skin lesions", show_default=True, help="At the top.")
 @click.option("--no-cards", is_flag=True, help="Overview and gallery only: faster, and a smaller file.")
 @_jobs
-@_quiet
+@quiet
 def report(
     images: tuple[str, ...], out: Path, model: str, segmenter: str | None, jobs: int | None, **options: Any
 ) -> None:
@@ -482,7 +490,7 @@ def report(
         sys.exit(1)
 
 
-@_command("demo", "skinseg demo", "skinseg demo --out /tmp/demo --samples 200")
+@command(main, "demo", "skinseg demo", "skinseg demo --out /tmp/demo --samples 200")
 @click.option(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("skinseg-demo"), show_default=True,
     help="Folder to write to.",
@@ -490,101 +498,13 @@ def report(
 @click.option("--samples", type=click.IntRange(20), default=160, show_default=True, help="Number of synthetic images.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed.")
 @_jobs
-@_quiet
+@quiet
 def demo(out: Path, samples: int, seed: int, jobs: int | None, quiet: bool) -> None:
     """Run the whole path on synthetic lesions: outline, measure, train, predict, evaluate, report."""
     from .demo import run_demo
 
     run_demo(out, n_samples=samples, random_state=seed, n_jobs=jobs, verbose=not quiet, echo=click.echo)
     click.echo(NOTICE)
-
-
-@main.group("datasets")
-def datasets() -> None:
-    """List, download, describe and verify published data sets."""
-
-
-_home = click.option(
-    "--home", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-    help="Folder of the data sets; SKINSEG_HOME, or skinseg_data in your home folder, by default.",
-)  # fmt: skip
-
-
-@_command("list", "skinseg datasets list", group=datasets)
-@_home
-def list_datasets(home: Path | None) -> None:
-    """List the data sets: name, size of the download, license, what is there, home page."""
-    from .datasets import list_datasets
-
-    table = list_datasets(home)
-    sizes = table["download"].map(lambda size: "" if size != size else f"{size / 1000:.1f} GB")
-    licenses = table["license"].where(table["license"].str.len() < 20, "see describe")
-    rows = zip(table["name"], sizes, licenses, table["state"], table["home"], strict=True)
-    for row in (("name", "download", "license", "state", "home page"), *rows):
-        click.echo("{:<9} {:>8}  {:<13} {:<16} {}".format(*row).rstrip())
-
-
-@_command(
-    "fetch",
-    "skinseg datasets fetch isic2017 --subset all",
-    "skinseg datasets fetch ham10000 --accept-license --home /data",
-    "skinseg datasets fetch isic2018 --task attributes --accept-license",
-    "skinseg datasets fetch isic_archive --collections 70 --limit 500 --accept-license",
-    group=datasets,
-)
-@click.argument("name")
-@_home
-@click.option("--task", help="What it is for, where the data set has several: segmentation, classification, ...")
-@click.option("--subset", help="training (the default), validation, test or all.")
-@click.option("--accept-license", is_flag=True, help="You keep to the license; asked of non-commercial data.")
-@click.option("--base-url", metavar="URL", help="A mirror: folder with the files under their names.")
-@click.option("--query", help="Of the ISIC Archive: search query.")
-@click.option("--collections", metavar="N,N,...", help="Of the ISIC Archive: numbers of collections.")
-@click.option("--limit", type=click.IntRange(1), help="Of the ISIC Archive: at most so many images.")
-@_quiet
-def fetch_dataset(name: str, home: Path | None, accept_license: bool, quiet: bool, **options: Any) -> None:
-    """Download the data set NAME, or go on with its download.
-
-    Files are checked and unpacked; what is there is not downloaded again.
-    """
-    from .datasets import fetch_by_name, get_data_home
-
-    numbers = _split(options.pop("collections"))
-    if numbers and not all(number.isdecimal() for number in numbers):
-        raise click.BadParameter(f"{','.join(numbers)!r} are no numbers", param_hint="--collections")
-    given = {key: value for key, value in options.items() if value is not None}
-    if numbers:
-        given["collections"] = [int(number) for number in numbers]
-    data = fetch_by_name(name, home, accept_license=accept_license, verbose=not quiet, on_missing="ignore", **given)
-    click.echo(f"{say_count(len(data.images))} of {name} in {get_data_home(home) / name}")
-    if len(data.missing):
-        click.echo(f"{len(data.missing)} files are missing or empty; see skinseg datasets verify {name}", err=True)
-
-
-@_command("describe", "skinseg datasets describe ham10000", "skinseg datasets describe downloads/", group=datasets)
-@click.argument("name", metavar="NAME|FOLDER")
-def describe_dataset(name: str) -> None:
-    """Tell what NAME is and how it is downloaded, or what is in FOLDER and what is missing there."""
-    from .datasets import describe_dataset
-
-    click.echo(describe_dataset(name))
-
-
-@_command("verify", "skinseg datasets verify isic2017", group=datasets)
-@click.argument("name")
-@_home
-def verify_dataset(name: str, home: Path | None) -> None:
-    """Compare the files of NAME, one by one, with what was downloaded; exit code 1 if some differ."""
-    from .datasets import verify_dataset
-
-    table = verify_dataset(name, home)
-    for row in table.itertuples():
-        origin = f", checked with {row.checksum} ({row.origin})" if row.checksum else ""
-        click.echo(f"{row.file}: {row.status}{origin}")
-        for problem in row.problems:
-            click.echo(f"  {problem}", err=True)
-    if (table["status"] == "damaged").any():
-        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -162,6 +162,17 @@ def test_features_on_given_masks(lesion_files, lesions, tmp_path):
     np.testing.assert_allclose(table["dimension_area_px"], [mask.sum() for mask in lesions.masks])
 
 
+def test_features_in_millimeters(lesion_files, tmp_path):
+    files = sorted((lesion_files / "images").iterdir())[:2]
+    options = ["--masks", lesion_files / "masks", "--groups", "dimension", "-q"]
+    run("features", *files, *options, "--pixel-size", 0.02, "--out", tmp_path / "f.csv")
+    table = pd.read_csv(tmp_path / "f.csv")
+    np.testing.assert_allclose(table["dimension_feret_max_mm"], 0.02 * table["dimension_feret_max_px"])
+    np.testing.assert_allclose(table["dimension_area_mm2"], 0.0004 * table["dimension_area_px"])
+    text = run("features", *files, *options, "--pixel-size", 0, "--out", tmp_path / "g.csv", code=2)
+    assert "--pixel-size" in text
+
+
 def test_features_keep_a_row_for_every_image(broken_files, tmp_path):
     text = run("features", broken_files, "--out", tmp_path / "f.csv", "-q", code=1)
     table = pd.read_csv(tmp_path / "f.csv").set_index("image")

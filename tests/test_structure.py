@@ -29,6 +29,7 @@ LEVELS = [
     {"evaluation"},
     {"training"},
     {"demo", "_command"},
+    {"_datasets_command"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

@@ -28,7 +28,8 @@ __all__ = ["measure_files", "measure_to_file"]
 
 def measure_files(
     images: Sequence[Path], *, segmenter: Any = None, masks: Sequence[Path] | None = None,
-    groups: Sequence[str] | None = None, max_side: int = 512, n_jobs: int | None = None, verbose: int = 0,
+    groups: Sequence[str] | None = None, max_side: int = 512, pixel_size: float | None = None,
+    n_jobs: int | None = None, verbose: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """Measure the lesions of many files.
 
@@ -45,6 +46,9 @@ def measure_files(
         Groups of features; all if None.
     max_side : int, default=512
         Working size, longer side in pixels.
+    pixel_size : float, default=None
+        Millimeters per pixel of the files, where it is the same for all and
+        known: sizes are then given in millimeters, too.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0
@@ -59,7 +63,7 @@ def measure_files(
     --------
     measure_to_file : For so many that a run may be stopped in the middle.
     """
-    return collect(_MeasureJob(images, segmenter, masks, groups, max_side, n_jobs), verbose=verbose)
+    return collect(_MeasureJob(images, segmenter, masks, groups, max_side, pixel_size, n_jobs), verbose=verbose)
 
 
 def measure_to_file(
@@ -70,6 +74,7 @@ def measure_to_file(
     masks: Sequence[Path] | None = None,
     groups: Sequence[str] | None = None,
     max_side: int = 512,
+    pixel_size: float | None = None,
     errors: str | os.PathLike[str] | None = None,
     fresh: bool = False,
     retry_failed: bool = False,
@@ -101,6 +106,9 @@ def measure_to_file(
         Groups of features; all if None.
     max_side : int, default=512
         Working size, longer side in pixels.
+    pixel_size : float, default=None
+        Millimeters per pixel of the files, where it is the same for all and
+        known: sizes are then given in millimeters, too.
     errors : path-like, default=None
         Table to write besides of the images whose ``error`` is not empty:
         ``image``, ``error``.
@@ -158,7 +166,7 @@ def measure_to_file(
     3
     >>> folder.cleanup()
     """
-    job = _MeasureJob(images, segmenter, masks, groups, max_side, n_jobs)
+    job = _MeasureJob(images, segmenter, masks, groups, max_side, pixel_size, n_jobs)
     outlines = "given masks" if masks is not None else describe_estimator(segmenter, model_id)
     job.settings = {
         "command": "features",
@@ -167,6 +175,7 @@ def measure_to_file(
         "masks": "none" if masks is None else _folder_of(masks),
         "groups": "all" if groups is None else ",".join(groups),
         "max_side": str(max_side),
+        "pixel_size": "unknown" if pixel_size is None else repr(float(pixel_size)),
     }
     return drive_table(job, out, errors, fresh, retry_failed, verbose, tell)
 
@@ -182,9 +191,10 @@ class _MeasureBatch:
     and again for its pixels.
     """
 
-    def __init__(self, runner: BatchRunner, columns: list[str]) -> None:
+    def __init__(self, runner: BatchRunner, columns: list[str], pixel_size: float | None) -> None:
         self.runner = runner
         self.columns = columns
+        self.pixel_size = pixel_size
 
     def __call__(self, batch: Batch) -> pd.DataFrame:
         folder, files = batch.content
@@ -192,7 +202,7 @@ class _MeasureBatch:
             (os.path.join(folder, image), None if mask is None else os.path.join(folder, mask)) for image, mask in files
         ]
         stamps = [_stamp(image, mask) for image, mask in paths]
-        records = [LesionImage(image, mask=mask) for image, mask in paths]
+        records = [LesionImage(image, mask=mask, pixel_size=self.pixel_size) for image, mask in paths]
         values = np.full((len(records), len(self.columns)), np.nan)
         errors = [""] * len(records)
         for index, (result, is_empty) in enumerate(quietly(self.runner, records)):
@@ -223,6 +233,7 @@ class _MeasureJob(Job):
         masks: Sequence[Path] | None,
         groups: Sequence[str] | None,
         max_side: int,
+        pixel_size: float | None,
         n_jobs: int | None,
     ) -> None:
         featurizer = ABCDFeaturizer() if groups is None else ABCDFeaturizer(groups=tuple(groups))
@@ -242,9 +253,10 @@ class _MeasureJob(Job):
         self.n_images, self.n_jobs = len(images), n_jobs
         # no step learns; what fit wants is an image, any
         pixels = np.zeros((1, 1, 3), np.uint8)
-        fitted = BatchedPipeline(steps).fit([LesionImage(pixels, mask=np.ones((1, 1), bool))])
+        any_image = LesionImage(pixels, mask=np.ones((1, 1), bool), pixel_size=pixel_size)  # which checks the size
+        fitted = BatchedPipeline(steps).fit([any_image])
         columns = list(fitted.get_feature_names_out())
-        self.function = _MeasureBatch(BatchRunner(fitted.steps_, None, "transform"), columns)
+        self.function = _MeasureBatch(BatchRunner(fitted.steps_, None, "transform"), columns, pixel_size)
 
     def key(self, position: int) -> str:
         image = os.path.abspath(self.images[position])
