@@ -19,6 +19,7 @@ from joblib.parallel import get_active_backend
 from sklearn.utils.validation import check_memory
 
 from ._dask import active_client, stream_on_dask
+from ._progress import Progress
 from .exceptions import EmptyMaskWarning, ImageBatchError, ImageReadError, ModelFileError
 from .images import LesionImage
 
@@ -117,9 +118,9 @@ def map_batches(
         Workers, as in joblib: None is 1 unless in a `joblib.parallel_config`
         context, -1 all cores.
     verbose : int, default=0
-        Show a progress bar if above 0.
+        Show progress if above 0: a bar, or lines where there is no terminal.
     desc : str, default=""
-        Text beside the progress bar.
+        Text beside it.
 
     Yields
     ------
@@ -130,22 +131,15 @@ def map_batches(
     workers = effective_n_jobs(n_jobs)
     if batch_size is None:
         batch_size = max(1, min(32, math.ceil(len(records) / (4 * workers))))
-    progress = None
-    if verbose > 0:
-        from tqdm.auto import tqdm  # here, for its search for notebooks costs time at import
-
-        progress = tqdm(total=len(records), desc=desc, unit="image")
     start = 0
-    try:
-        with closing(stream_batches(function, batches_of(records, batch_size), n_jobs=n_jobs)) as stream:
-            for batch, result in stream:
-                yield start, batch, result
-                start += len(batch)
-                if progress is not None:
-                    progress.update(len(batch))
-    finally:
-        if progress is not None:
-            progress.close()
+    with (
+        Progress(desc, len(records), 0, verbose) as progress,
+        closing(stream_batches(function, batches_of(records, batch_size), n_jobs=n_jobs)) as stream,
+    ):
+        for batch, result in stream:
+            yield start, batch, result
+            start += len(batch)
+            progress.update(len(batch), 0)
 
 
 def stream_batches(

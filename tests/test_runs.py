@@ -19,15 +19,15 @@ from PIL import Image
 from sklearn.exceptions import NotFittedError
 
 import skinseg
-from skinseg import ThresholdSegmenter, make_lesion_pipeline
+from skinseg import ThresholdSegmenter, _progress, make_lesion_pipeline
 from skinseg._dask import BatchKilledError
+from skinseg._progress import Progress, duration
 from skinseg.bulk import _records, measure_files, measure_to_file, predict_files, predict_to_file, rows_for
 from skinseg.cli import main
 from skinseg.exceptions import RunError, RunInterrupted
 from skinseg.outlining import find_images, segment_files, segment_to_folder, write_table
-from skinseg.runs import _drive, _parts, _progress, _tables
+from skinseg.runs import _drive, _parts, _tables
 from skinseg.runs._parts import PartStore, stamp_of
-from skinseg.runs._progress import Progress, duration
 
 SEGMENTER = ThresholdSegmenter()
 GROUPS = ("dimension",)

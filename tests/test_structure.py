@@ -12,7 +12,7 @@ import skinseg
 ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
-    {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "resampling", "rule"},
+    {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "_progress", "resampling", "rule"},
     {"masks", "_html"},
     {"geometry", "reading"},
     {"_record", "annotations"},

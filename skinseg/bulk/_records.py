@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._files import plain_text
 from .._mapping import batches_of
+from .._progress import Progress
 from ..base import nested_estimators
 from ..clinical import CLINICAL_COLUMNS, wrong_ages
 from ..images import LesionImage
@@ -75,16 +76,16 @@ def predict_records(
     classes = list(model.classes_)
     probabilities = np.full((len(records), len(classes)), np.nan)
     said: list[pd.DataFrame] = []
-    progress = _progress(verbose, len(positions))
-    for where in batches_of(positions, CHUNK * effective_n_jobs(n_jobs)):
-        X = table_of([records[index] for index in where], where)
-        if packaged:  # says all at once
-            said.append(quietly(model.predict_table, X).set_index(pd.Index(where)))
-        else:
-            probabilities[where] = quietly(model.predict_proba, X)
-        for part in fitted:
-            errors |= _row_errors(part, where)
-        progress(len(where))
+    with Progress("predict", len(positions), 0, verbose) as progress:
+        for where in batches_of(positions, CHUNK * effective_n_jobs(n_jobs)):
+            X = table_of([records[index] for index in where], where)
+            if packaged:  # says all at once
+                said.append(quietly(model.predict_table, X).set_index(pd.Index(where)))
+            else:
+                probabilities[where] = quietly(model.predict_proba, X)
+            for part in fitted:
+                errors |= _row_errors(part, where)
+            progress.update(len(where), 0)
     table = pd.DataFrame(index=range(len(records)))
     if packaged:
         rows = pd.concat(said) if said else pd.DataFrame(columns=_COLUMNS, dtype=float)
@@ -207,11 +208,3 @@ def _row_errors(pipe: BatchedPipeline, positions: Sequence[int]) -> dict[int, st
     for index, text in getattr(pipe, "errors_", {}).items():
         errors[positions[index]] = text
     return errors
-
-
-def _progress(verbose: int, total: int) -> Any:
-    if verbose < 1:
-        return lambda _count: None
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc="predict", unit="image").update

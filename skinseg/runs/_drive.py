@@ -18,9 +18,9 @@ from joblib import effective_n_jobs
 
 from .._dask import BatchKilledError
 from .._mapping import batches_of, stream_batches
+from .._progress import Progress, duration
 from ..exceptions import RunError, RunInterrupted
 from ._parts import KEY, MADE, STAMP, PartStore
-from ._progress import Progress, duration
 from ._tables import TableWriter
 
 __all__ = ["NO_LESION", "Batch", "Job", "RunSummary", "collect", "drive", "drive_table", "rate_of"]
