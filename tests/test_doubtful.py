@@ -18,7 +18,7 @@ from skinseg.cli import main
 from skinseg.datasets import load_corrections
 from skinseg.doubtful import DoubtfulFolder, write_doubtful
 from skinseg.doubtful._layout import read_entries, safe_stem, unique_stem
-from skinseg.exceptions import AnnotationError, RunInterrupted
+from skinseg.exceptions import AnnotationError, RunError, RunInterrupted
 from skinseg.outlining import find_images, segment_to_folder
 
 NO_LESION = "no lesion found"
@@ -395,6 +395,36 @@ def test_a_call_that_was_killed_is_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.setattr(DoubtfulFolder, "_write_files", before)
     assert write_doubtful(table, review).n_written == 5
     assert len(read_coco(review / "coco.json")) == len(images_in(review)) == 5
+
+
+def test_killed_before_anything_was_written(tmp_path, monkeypatch):
+    def killed(self, candidate, stem):
+        raise KeyboardInterrupt
+
+    table = table_of(tmp_path, [0.1])
+    with monkeypatch.context() as patch:
+        patch.setattr(DoubtfulFolder, "_make", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_doubtful(table, tmp_path / "review")
+    assert write_doubtful(table, tmp_path / "review").n_written == 1
+
+
+def test_two_calls_do_not_write_into_one_folder(tmp_path, monkeypatch):
+    table = table_of(tmp_path, [0.1, 0.2])
+    review = tmp_path / "review"
+    before = DoubtfulFolder._make
+
+    def meanwhile(self, candidate, stem):
+        with pytest.raises(RunError, match=f"another process is at work in {review}"):
+            write_doubtful(table[1:], review)
+        return before(self, candidate, stem)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DoubtfulFolder, "_make", meanwhile)
+        assert write_doubtful(table[:1], review).n_written == 1
+    assert write_doubtful(table[1:], review).n_written == 1  # the lock is gone
+    assert sorted(os.listdir(review)) == ["README.txt", "coco.json", "doubtful.csv", "images", "masks"]
+    assert images_in(review) == ["a0.png", "a1.png"]
 
 
 def test_what_fails_does_not_lose_the_others(tmp_path):

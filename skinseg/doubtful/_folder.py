@@ -6,6 +6,7 @@ import heapq
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from ..annotations._json import load_json, save_json
 from ..exceptions import ImageReadError
 from ..reading import read_header, read_image, read_mask
 from ..runs._drive import NO_LESION
+from ..runs._parts import take_lock
 from ._guide import GUIDE
 from ._layout import (
     COCO,
@@ -271,16 +273,27 @@ class DoubtfulFolder:
         ValueError
             If the segmenter tells no confidence, or there is something else in
             the folder.
+        RunError
+            If another process writes into the folder.
         OSError
             If the folder cannot be written, or is full.
         """
         chosen = self._chosen()
         self.check()
         summary = self.summary = DoubtfulSummary(self.folder)
-        if not chosen:
-            return summary
-        for part in (self.folder / IMAGES, self.folder / MASKS):
-            part.mkdir(parents=True, exist_ok=True)
+        if chosen:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = self.folder / ".lock"
+            handle = take_lock(lock)
+            try:
+                self._write(chosen, summary)
+            finally:
+                with suppress(OSError):  # Windows keeps a file that is open; it is in nobody's way
+                    lock.unlink()
+                os.close(handle)
+        return summary
+
+    def _write(self, chosen: list[_Candidate], summary: DoubtfulSummary) -> None:
         entries = {entry.original: entry for entry in read_entries(self.folder) or []}
         changed = self._changed(entries, chosen, summary)
         used = {key_of(entry.stem) for entry in entries.values()}
@@ -297,6 +310,8 @@ class DoubtfulFolder:
                 made = [one.after(entries) for one in made]
                 entries |= {one.entry.original: one.entry for one in made if one.entry is not None}
                 write_entries(self.folder, entries)  # before the files: so all of them are known whatever happens
+                for part in (IMAGES, MASKS):
+                    (self.folder / part).mkdir(exist_ok=True)
                 problems = parallel(delayed(self._write_files)(one) for one in made)
                 for one, problem in zip(made, problems, strict=True):
                     self._note(summary, one, problem)
@@ -304,7 +319,6 @@ class DoubtfulFolder:
                         annotations.append((one.entry, one.annotation))
         save_json(self.folder / COCO, _merged(self._old_coco(), annotations, self.label))
         write_file(self.folder / README, GUIDE.encode())
-        return summary
 
     def _changed(
         self, entries: dict[str, Entry], chosen: Iterable[_Candidate], summary: DoubtfulSummary
@@ -478,6 +492,8 @@ def write_doubtful(
     ValueError
         If a parameter is out of its range, the table has other columns, the
         segmenter told no confidence, or the folder holds something else.
+    RunError
+        If another process writes into the folder.
     OSError
         If the folder cannot be written, or is full.
 

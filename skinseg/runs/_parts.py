@@ -196,23 +196,7 @@ class PartStore:
     # ------------------------------------------------------------------ the lock
 
     def _take_lock(self) -> None:
-        path = self.folder / _LOCK
-        while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            if not _try_lock(handle):
-                os.close(handle)
-                raise RunError(
-                    f"another process is at work in {self.folder}; wait for it, or stop it, or write to another place"
-                )
-            try:
-                same = os.path.samestat(os.fstat(handle), os.stat(path))
-            except FileNotFoundError:
-                same = False
-            if same:
-                self._lock = handle
-                return
-            os.close(handle)  # its folder was cleared in between
-            self.folder.mkdir(exist_ok=True)
+        self._lock = take_lock(self.folder / _LOCK)
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -315,6 +299,31 @@ def _to_parquet(table: pd.DataFrame) -> bytes:
     )
     data: bytes = sink.getvalue().to_pybytes()
     return data
+
+
+def take_lock(path: Path) -> int:
+    """Lock a file, which is made if need be, for this process; the handle, to be closed at the end.
+
+    Raises
+    ------
+    RunError
+        If another process has it.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if not _try_lock(handle):
+            os.close(handle)
+            raise RunError(
+                f"another process is at work in {path.parent}; wait for it, or stop it, or write to another place"
+            )
+        try:
+            same = os.path.samestat(os.fstat(handle), os.stat(path))
+        except FileNotFoundError:
+            same = False
+        if same:
+            return handle
+        os.close(handle)  # its folder was cleared in between
+        path.parent.mkdir(exist_ok=True)
 
 
 def _try_lock(handle: int) -> bool:
