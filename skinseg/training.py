@@ -6,6 +6,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedGroupKFold, cross_val_predict
 from sklearn.utils import Bunch, get_tags
 
@@ -24,6 +24,7 @@ from .bulk import lesion_parts
 from .datasets import load_lesion_table
 from .datasets._table import repeats_of
 from .evaluation import bootstrap_interval, threshold_at_sensitivity
+from .evaluation._statistics import auc_of, average_precision_of, interval_of, mean_of
 from .exceptions import EmptyMaskWarning, InvalidImagesError, UngroupedWarning
 from .images import LesionImage, check_images, check_masks
 from .metrics import jaccard_score
@@ -342,30 +343,22 @@ def _report(
 ) -> Any:
     """Print the cross-validated scores and put the threshold around the model."""
     classes = model.classes_.tolist()
+    interval = partial(interval_of, n_images=len(probabilities), groups=data.groups, n_resamples=_RESAMPLES, seed=seed)
     echo("cross-validated, with 95 % intervals by bootstrap over groups:")
     if positive is None:
         for index, label in enumerate(classes):
-            truth = (data.target == label).astype(int)
-            value = bootstrap_interval(
-                roc_auc_score,
-                truth,
-                probabilities[:, index],
-                groups=data.groups,
-                n_resamples=_RESAMPLES,
-                random_state=seed,
-            )
+            value = interval(auc_of(data.target == label, probabilities[:, index]))
             echo(f"  ROC AUC of {label}: {value}")
         return model
     index = classes.index(positive)
     truth, score = (data.target == positive).astype(int), probabilities[:, index]
     metrics = {
-        "ROC AUC": roc_auc_score,
-        "average precision": average_precision_score,
-        "Brier score": brier_score_loss,
+        "ROC AUC": auc_of(truth, score),
+        "average precision": average_precision_of(truth, score),
+        "Brier score": mean_of((score - truth) ** 2),
     }
     for name, metric in metrics.items():
-        value = bootstrap_interval(metric, truth, score, groups=data.groups, n_resamples=_RESAMPLES, random_state=seed)
-        echo(f"  {name}: {value}")
+        echo(f"  {name}: {interval(metric)}")
     threshold = threshold_at_sensitivity(truth, score, sensitivity)
     called = score >= threshold
     echo(

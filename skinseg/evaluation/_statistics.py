@@ -291,6 +291,36 @@ def _values(makers: Mapping[str, Weighted], groups: Any, n_images: int, n_resamp
     return {name: values[:n_resamples] for name, values in found.items()}
 
 
+def interval_of(
+    statistic: Weighted, n_images: int, groups: Any = None, *, n_resamples: int, confidence: float = 0.95, seed: int = 0
+) -> Interval:
+    """Give the interval of a function of weights, as `bootstrap_interval` gives that of a function of arrays.
+
+    Parameters
+    ----------
+    statistic : callable
+        The function of weights.
+    n_images : int
+        Number of images that it is of.
+    groups : array-like of shape (n_images,), default=None
+        Lesion or patient of each image; each is its own if None.
+    n_resamples : int
+        Number of resamples of groups.
+    confidence : float, default=0.95
+        Level, in (0, 1).
+    seed : int, default=0
+        Seed.
+
+    Returns
+    -------
+    Interval
+        The value and the ends.
+    """
+    value = float(statistic(np.ones((1, n_images)))[0])
+    drawn = _values({"": statistic}, groups, n_images, n_resamples, seed)[""]
+    return Interval(value, *_ends(drawn, n_resamples, confidence))
+
+
 def interval_table(
     rows: pd.DataFrame, statistics: Sequence[Statistic], *, n_resamples: int, confidence: float, seed: int
 ) -> dict[str, Interval]:

@@ -8,7 +8,15 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from skinseg.evaluation import Difference, bootstrap_interval, paired_bootstrap
 from skinseg.evaluation._operating import reliability_table, wilson_interval
-from skinseg.evaluation._statistics import compare_statistics, interval_table, statistics_of
+from skinseg.evaluation._statistics import (
+    auc_of,
+    average_precision_of,
+    compare_statistics,
+    interval_of,
+    interval_table,
+    mean_of,
+    statistics_of,
+)
 from skinseg.metrics import expected_calibration_error, partial_auc_score, specificity_at_sensitivity
 
 
@@ -180,3 +188,21 @@ def test_intervals_that_would_say_too_much_are_left_out(rows):
     found = interval_table(few, statistics_of("classification"), n_resamples=50, confidence=0.95, seed=0)
     assert np.isnan(found["roc_auc"].low)
     assert found["brier"].low < found["brier"].high
+
+
+@pytest.mark.parametrize(
+    ("plain", "weighted"),
+    [
+        (roc_auc_score, auc_of),
+        (average_precision_score, average_precision_of),
+        (brier_score_loss, lambda truth, score: mean_of((score - truth) ** 2)),
+    ],
+)
+def test_functions_of_weights_give_the_same_intervals(plain, weighted):
+    rng = np.random.default_rng(0)
+    truth = (rng.random(80) < 0.3).astype(int)
+    score = np.clip(0.6 * rng.random(80) + 0.3 * truth, 0, 1).round(2)  # with ties
+    groups = rng.integers(0, 60, 80)
+    expected = bootstrap_interval(plain, truth, score, groups=groups, n_resamples=100, random_state=3)
+    found = interval_of(weighted(truth, score), 80, groups, n_resamples=100, seed=3)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
