@@ -15,7 +15,7 @@ from sklearn.utils import Bunch
 from ..exceptions import UngroupedWarning
 from ._layout import read_cells
 
-__all__ = ["load_lesion_table"]
+__all__ = ["load_lesion_table", "read_any_table"]
 
 _MISSING = ("unknown", "Unknown", "UNKNOWN", "")
 # columns that say which images belong together, the wider ones first
@@ -102,7 +102,7 @@ def load_lesion_table(
     """
     path = Path(path)
     names = [column for column in (image_column, mask_column, group_column) if column is not None]
-    frame = _read(path, list(missing_values), names)
+    frame = read_any_table(path, list(missing_values), names)
     wanted = {"image": image_column, "mask": mask_column, "target": target_column, "group": group_column}
     absent = [f"{column!r} ({role})" for role, column in wanted.items() if column is not None and column not in frame]
     absent += [f"{column!r} (where)" for column in (where or {}) if column not in frame]
@@ -166,12 +166,35 @@ def repeats_of(frame: pd.DataFrame, others: Sequence[str] = ()) -> str | None:
     return None
 
 
-def _read(path: Path, missing_values: list[str], names: list[str]) -> pd.DataFrame:
+def read_any_table(path: Path, missing_values: list[str], texts: list[str]) -> pd.DataFrame:
+    """Read a .parquet, .csv or .tsv file, of whatever separator.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    missing_values : list of str
+        Cells that mean that nothing is known.
+    texts : list of str
+        Columns that are text, even where they look like numbers.
+
+    Returns
+    -------
+    DataFrame
+        The table.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it cannot be read.
+    """
     if not path.exists():
         raise FileNotFoundError(f"{path}: the table does not exist; check the path and the working folder")
     if path.suffix.lower() != ".parquet":
-        text = dict.fromkeys(names, str)  # an id may begin with zeros
-        return read_cells(path, na_values=missing_values, dtype=text, low_memory=False)
+        kinds = dict.fromkeys(texts, str)  # an id may begin with zeros
+        return read_cells(path, na_values=missing_values, dtype=kinds, low_memory=False)
     try:
         return pd.read_parquet(path).replace(missing_values, pd.NA)
     except (OSError, ValueError) as error:

@@ -6,10 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ..bulk import rows_for
 from ..datasets import load_lesion_table
+from ..datasets._table import read_any_table
 from ..outlining import find_images, find_masks
 from ._population import Population
 from ._report import ReportSummary, write_report
@@ -58,14 +57,8 @@ def report_files(
     if table is not None:
         options["metadata"] = rows_for(files, load_lesion_table(table, image_column=image_column).frame, image_column)
     if population is not None:
-        features = _read(population)
+        features = read_any_table(population, [], [])
         options["population"] = Population.from_table(features, description=f"lesions of {population}")
     if masks is not None:
         options["masks"] = find_masks(files, masks)
     return write_report(files, out, cards=not no_cards, **options)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if path.suffix.lower() == ".parquet":
-        return pd.read_parquet(path)
-    return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",")

@@ -21,6 +21,7 @@ from skinseg.cli import main
 from skinseg.datasets import make_lesions
 from skinseg.features import FEATURES
 from skinseg.inspection import Population, load_population, write_report
+from skinseg.inspection._report_files import report_files
 from skinseg.inspection._report_page import _number
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "quote\" & 'apo'", "läsion-皮膚-🔬", "{{7*7}}", "=cmd|calc", "a --><!-- b"]
@@ -336,6 +337,32 @@ def test_percentiles_of_a_table_of_features(tmp_path, folder):
     ranks = dict(zip(FEATURES, image["percentiles"][0], strict=True))
     assert 0 <= ranks["border_compactness"] <= 33
     assert ranks["tds"] is None  # not in the table
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("no.csv", None, "no.csv: the table does not exist"),
+        ("odd.csv", b"a,b\n1,2\n1,2,3,4\n", "odd.csv: the table cannot be read"),
+        ("bytes.parquet", b"text", "bytes.parquet: the table cannot be read"),
+    ],
+)
+def test_tables_of_a_population_that_cannot_be_read_are_named(name, content, words, tmp_path, folder):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    result = CliRunner().invoke(
+        main, ["report", str(folder / "a.png"), "--population", str(tmp_path / name), "--model", "none", "--no-cards",
+               "--out", str(tmp_path / "report.html"), "-q"],
+    )  # fmt: skip
+    assert result.exit_code != 0
+    assert words in result.output
+
+
+def test_population_of_a_spreadsheet_with_semicolons(tmp_path, folder):
+    features = tmp_path / "features.csv"
+    features.write_text("\ufeffimage;border_compactness\nx;1,5\ny;1,7\n", encoding="utf-8")
+    report_files([str(folder / "a.png")], tmp_path / "report.html", population=features, model=None, no_cards=True)
+    assert Page(tmp_path / "report.html").data["population_note"].endswith("(2 reference).")
 
 
 @pytest.mark.parametrize(
