@@ -199,7 +199,8 @@ def draw_tds(ax: Any, panel: Panel) -> None:
         if math.isnan(value):
             entries.append(Entry(f"{letter} not measured", {}))
             continue
-        words = f"{weight:g} × {letter} {value:g} = {weight * value:.1f}"
+        digits = 1 if value.is_integer() else 2  # a border score is scaled where part of the border is out of sight
+        words = f"{weight:g} × {letter} {value:.3g} = {weight * value:.{digits}f}"
         style = {"facecolor": color, "edgecolor": "white", "hatch": pattern or None, "linewidth": 0}
         entries.append(Entry(words, style))
         if not math.isnan(score) and value:

@@ -68,7 +68,7 @@ class Panel:
     def score(self, feature: str, most: int) -> str:
         """Tell a score and what it can be at most."""
         value = self.value(feature)
-        return "not measured" if math.isnan(value) else f"{value:g} of {most}"
+        return "not measured" if math.isnan(value) else f"{value:.3g} of {most}"
 
 
 def title(ax: Any, text: str) -> None:

@@ -409,6 +409,21 @@ def test_gauge_adds_up(lesion, figure):
 # ---------------------------------------------------------------------- what is missing
 
 
+def test_scaled_border_score_is_short_and_adds_up(lesion, figure):
+    record, explanation = lesion
+    measured = explanation.measured | {"border_score": 24 / 7}  # three of seven octants that are seen
+    measured["tds"] = sum(WEIGHTS[part] * measured[column] for part, column in COLUMNS.items())
+    changed = type(explanation)(**{**explanation, "measured": measured})
+    display = ABCDDisplay.from_predictions(
+        record, None, changed, panels=["border", "tds"], axes=panel_axes(figure, ["border", "tds"])
+    )
+    assert display.axes_[0].get_title() == "B  Border 3.43 of 8"
+    words = [text for text in texts(display.axes_[1]) if "×" in text]
+    assert "0.1 × B 3.43 = 0.34" in words
+    total = sum(float(text.rpartition("= ")[2]) for text in words)
+    assert f"score {total:.2f}:" in display.axes_[1].get_title()
+
+
 def test_reasons_are_told(rectangle, figure):
     """A lesion that is too small for structures."""
     mask = np.zeros((60, 100), bool)
