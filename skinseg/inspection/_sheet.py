@@ -161,9 +161,12 @@ def _masks_of(layer: Any, records: list[LesionImage | str], good: list[int]) -> 
 def _captions_of(titles: Any, count: int) -> Any:
     if isinstance(titles, str) and titles != "auto":
         raise ValueError(f"titles must be 'auto', or a sequence of one text an image, got {titles!r}")
-    if titles is not None and titles != "auto" and len(titles) != count:
-        raise ValueError(f"contact_sheet got {len(titles)} titles for {count} images")
-    return titles if titles is None or isinstance(titles, str) else list(titles)
+    if titles is None or isinstance(titles, str):
+        return titles
+    texts = list(titles)  # of a column of a table, too
+    if len(texts) != count:
+        raise ValueError(f"contact_sheet got {len(texts)} titles for {count} images")
+    return texts
 
 
 def _fill(tile: np.ndarray, record: LesionImage | str, own_mask: bool, outlines: list[Any], on_error: str) -> str:

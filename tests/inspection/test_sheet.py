@@ -59,6 +59,12 @@ def test_titles_take_a_line_below_each_picture(pair):
     assert (titled[40:, 80:] == 255).all()
 
 
+@pytest.mark.parametrize("kind", [np.array, lambda texts: pd.Series(texts, index=[1, 0])])
+def test_titles_of_a_column_go_by_their_place(pair, kind):
+    sheet = contact_sheet([pair[0]] * 2, titles=kind(["first", "second"]))
+    np.testing.assert_array_equal(sheet, contact_sheet([pair[0]] * 2, titles=["first", "second"]))
+
+
 def test_automatic_titles(pair):
     image, mask = pair
     records = [LesionImage(image, mask, name="n1", confidence=0.85), LesionImage(image, mask & False, name="n2")]
