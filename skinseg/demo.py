@@ -54,9 +54,17 @@ def run_demo(
     -------
     Path
         The folder.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder has an ``evaluation`` that is none.
     """
     start = time.perf_counter()
     out = Path(out)
+    folder = out / "evaluation"
+    if folder.exists() and not (folder / "experiment.json").is_file():
+        raise FileExistsError(f"{folder} exists and is not of an earlier demo; choose another folder")
     (out / "images").mkdir(parents=True, exist_ok=True)
     data = make_lesions(n_samples, random_state=random_state)
     files = [out / "images" / f"lesion_{index:04d}.jpg" for index in range(n_samples)]

@@ -343,6 +343,13 @@ def test_demo(tmp_path):
     assert (tmp_path / "demo" / "report.html").read_text("utf-8").count("<article") == 13
 
 
+def test_demo_takes_no_folder_that_is_not_its_own(tmp_path):
+    (tmp_path / "demo" / "evaluation").mkdir(parents=True)
+    text = run("demo", "--out", tmp_path / "demo", "-q", code=2)
+    assert "not of an earlier demo" in text
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["evaluation"]
+
+
 @pytest.mark.parametrize("command", [[], ["segment"], ["features"], ["train"], ["predict"], ["report"], ["demo"]])
 def test_help_has_examples_and_imports_nothing_heavy(command):
     code = (

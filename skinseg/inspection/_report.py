@@ -95,9 +95,10 @@ def write_report(
     out : path-like
         The file, ``.html``.
     segmenter : segmenter, default=None
-        Outlines the lesions; if None that of the model, where it has one of its
-        own, else `skinseg.PretrainedSegmenter`. One that learns comes fitted,
-        as ``FrozenEstimator(segmenter)``.
+        Outlines the lesions. If None, records that all have masks keep them;
+        else it is that of the model, where it has one of its own, or
+        `skinseg.PretrainedSegmenter`. One that learns comes fitted, as
+        ``FrozenEstimator(segmenter)``.
     masks : sequence of masks, default=None
         Outlines, one an image, instead of a segmenter: arrays or files. The
         confidence of a record is told if its own mask, where it has one, is the
@@ -178,8 +179,11 @@ def write_report(
     LesionImage(np.zeros((1, 1, 3), np.uint8), pixel_size=pixel_size)  # which checks it
     model = load_pretrained(model) if isinstance(model, str) else model
     population = load_population(population) if isinstance(population, str) else population
+    if not isinstance(population, (Population, type(None))):
+        raise ValueError(f"population must be a Population, the name of one or None; got {population!r}")
     records, names, bad = as_records(images, masks)
-    outliner = None if masks is not None else _outliner(segmenter, model)
+    carried = segmenter is None and all(isinstance(image, LesionImage) and image.has("mask") for image in images)
+    outliner = None if masks is not None or carried else _outliner(segmenter, model)
 
     good = [index for index in range(len(names)) if index not in bad]
     findings = [Finding(name, error=bad.get(index, "")) for index, name in enumerate(names)]
@@ -205,7 +209,7 @@ def write_report(
         population=population,
         order=order,
         cards=cards,
-        made=_made(files, outliner, masks, model, verdicts, metadata, population, max_side),
+        made=_made(files, outliner, model, verdicts, metadata, population, max_side),
     )
     write_file(out, render_page(page).encode("utf-8", "backslashreplace"))
     unsure = [
@@ -265,7 +269,6 @@ def _is_file(image: Any) -> bool:
 def _made(
     files: Sequence[str],
     outliner: Any,
-    masks: Sequence[Any] | None,
     model: Any,
     verdicts: Verdicts | None,
     metadata: pd.DataFrame | None,
@@ -278,7 +281,7 @@ def _made(
     if folders:
         rest = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
         made.append(("folders", ", ".join(folders[:3]) + rest))
-    outlines = "masks that were given" if masks is not None else describe_estimator(outliner)
+    outlines = "masks that were given" if outliner is None else describe_estimator(outliner)
     made.append(("outlines", f"{outlines}; at a working size of {max_side} pixels"))
     made.append(
         (
@@ -292,7 +295,7 @@ def _made(
             text += f"; weights of SHA-256 {model._read().sha256[:16]}…; model card: docs/pretrained_melanoma.md"
         clinical = "with" if metadata is not None else "without"
         made.append(("model", f"{text}; {clinical} clinical columns"))
-        if masks is not None:
+        if outliner is None:
             made.append(("outlines of the model", "its own, not the masks that were given"))
     if verdicts is not None and verdicts.note:
         made.append(("explanations", verdicts.note))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,25 +139,49 @@ def _thumbnail(image: np.ndarray, mask: np.ndarray) -> bytes:
     return _webp(outlined, _QUALITY["thumbnail"])
 
 
+_style_lock = threading.Lock()
+
+
+@contextmanager
+def _default_style() -> Iterator[None]:
+    """Draw in matplotlib's own style, whatever the user's is: in the workers it is that anyway.
+
+    Settings are those of the process, so that threads draw one after the other, which they do in any case but for
+    moments.
+    """
+    from matplotlib import style
+
+    with _style_lock, style.context("default"):
+        yield
+
+
 def _panels(record: LesionImage, explanation: Bunch | None) -> dict[str, bytes]:
     """Draw each panel as a picture of its own, so that a page can set them side by side or one below the other."""
+    display: ABCDDisplay | None = None
+    pictures = {}
+    with _default_style():
+        # the outline, or the words that there is none
+        for panel in PANELS if explanation is not None else PANELS[:1]:
+            pictures[panel], display = _panel(panel, display, record, explanation)
+    return pictures
+
+
+def _panel(
+    panel: str, display: ABCDDisplay | None, record: LesionImage, explanation: Bunch | None
+) -> tuple[bytes, ABCDDisplay]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    display: ABCDDisplay | None = None
-    pictures = {}
-    for panel in PANELS if explanation is not None else PANELS[:1]:  # the outline, or the words that there is none
-        width, height = PANEL_SIZES[panel]
-        figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        chosen: dict[str, Any] = {"panels": [panel], "axes": [figure.add_subplot()]}
-        if display is None:
-            display = ABCDDisplay.from_predictions(record, None, explanation, **chosen)
-        else:
-            display.plot(**chosen)
-        canvas.draw()
-        pictures[panel] = _webp(np.asarray(canvas.buffer_rgba())[..., :3], _QUALITY["panel"])
-    return pictures
+    width, height = PANEL_SIZES[panel]
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    chosen: dict[str, Any] = {"panels": [panel], "axes": [figure.add_subplot()]}
+    if display is None:
+        display = ABCDDisplay.from_predictions(record, None, explanation, **chosen)
+    else:
+        display.plot(**chosen)
+    canvas.draw()
+    return _webp(np.asarray(canvas.buffer_rgba())[..., :3], _QUALITY["panel"]), display
 
 
 class _LookJob(Job):

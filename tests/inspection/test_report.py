@@ -249,6 +249,32 @@ def test_numbers_are_short_and_lose_no_digit_before_the_point(value, expected):
     assert _number(value) == expected
 
 
+def test_records_keep_the_masks_that_they_all_have(tmp_path, lesions):
+    out = tmp_path / "report.html"
+    records = [LesionImage(*pair) for pair in zip(lesions.images, lesions.masks, strict=True)]
+    write_report(records, out, model=None, cards=False)
+    page = Page(out)
+    position = list(FEATURES).index("dimension_area_px")
+    assert [image["values"][position] for image in page.data["images"]] == [mask.sum() for mask in lesions.masks]
+    assert "masks that were given" in "".join(page.texts)
+    write_report([*records[:1], lesions.images[1]], out, model=None, cards=False)
+    assert "PretrainedSegmenter" in "".join(Page(out).texts)
+
+
+def test_the_style_of_the_user_is_not_that_of_the_pictures(tmp_path, lesions):
+    import matplotlib as mpl
+
+    out, record = tmp_path / "report.html", LesionImage(lesions.images[0], lesions.masks[0], name="a")
+    write_report([record], out, model=None)
+    plain = Page(out).scripts["pictures-0"]
+    with mpl.style.context("dark_background"):
+        names = set(mpl.rcParams) - {"backend"}  # which is chosen when it is read
+        before = {name: mpl.rcParams[name] for name in names}
+        write_report([record], out, model=None)
+        assert {name: mpl.rcParams[name] for name in names} == before
+    assert Page(out).scripts["pictures-0"] == plain
+
+
 def test_pixel_size_gives_millimeters(tmp_path, lesions):
     out = tmp_path / "report.html"
     record = LesionImage(lesions.images[0], mask=lesions.masks[0], pixel_size=0.05)
@@ -373,6 +399,7 @@ def test_population_of_a_spreadsheet_with_semicolons(tmp_path, folder):
         ({"masks": []}, "one mask an image"),
         ({"metadata": pd.DataFrame({"age": [1]})}, "a row of metadata an image"),
         ({"population": "isic2099"}, "there is no population"),
+        ({"population": 5}, "population must be a Population"),
         ({"model": "nevus"}, "no packaged model"),
         ({"segmenter": UNetSegmenter()}, "FrozenEstimator"),
         ({"segmenter": ThresholdSegmenter(), "masks": [None, None]}, "exclude each other"),
