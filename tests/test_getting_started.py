@@ -19,7 +19,7 @@ STEPS = re.findall(r"^```(console|python)\n(.*?)^```", PAGE.read_text(), re.MULT
 # what takes long on many images is run on few
 FEWER = {
     "make_lesions(60,": "make_lesions(24,",
-    '[:6], "report.html"': '[:2], "report.html"',
+    '[:6], "six.html"': '[:2], "six.html"',
     "report photos/": "report photos/*_00[0-2].jpg",
 }
 
@@ -85,4 +85,4 @@ def test_the_model_learnt_what_the_table_says(walked):
     ill = table.sort_values("image")["diagnosis"].to_numpy() == "melanoma"
     found = predictions["melanoma_probability"].to_numpy()
     assert np.median(found[ill]) > np.median(found[~ill])
-    assert set(predictions["decision"]) <= {"melanoma", "benign"}
+    assert set(predictions["decision"]) <= {0, 1}
