@@ -160,10 +160,11 @@ def tell_doubtful(summary: RunSummary, doubtful: DoubtfulFolder | None, below: f
         return bool(doubtful.summary.failed)
     if summary.n_doubtful:
         note(f"worth a look, with a confidence below {below}: {say_count(summary.n_doubtful)}")
-        for image, confidence in summary.doubtful:
+        for image, confidence in sorted(summary.doubtful, key=lambda pair: pair[1]):
             note(f"  {image}: {confidence:.2f}")
         if summary.n_doubtful > len(summary.doubtful):
             note(f"  ... and {summary.n_doubtful - len(summary.doubtful)} more; --table FILE tells all confidences")
+        note("--doubtful DIR writes them for an annotation tool, where they can be corrected")
     return False
 
 

@@ -49,6 +49,12 @@ main.add_command(datasets)
 
 _jobs = click.option("-j", "--jobs", type=int, default=None, metavar="N", help="Parallel workers; -1 for all cores.")
 _images = click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+_pos_label = click.option(
+    "--pos-label",
+    "positive",
+    metavar="CLASS",
+    help="The class that the probability is of, where the model does not say it.",
+)
 _pixel_size = click.option(
     "--pixel-size", type=click.FloatRange(0, min_open=True), metavar="MM",
     help="Millimeters per pixel of the files, where all have the same: sizes are told in millimeters, too.",
@@ -285,11 +291,13 @@ def _load_classifier(name: str) -> Any:
     "--table", type=click.Path(path_type=Path), help="Table of the clinical columns: age, sex, site, or the model's."
 )
 @click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
+@_pos_label
 @run_options
 @_jobs
 @quiet
 def predict(
-    images: tuple[str, ...], out: Path, model: str, table: Path | None, image_column: str, errors: Path | None,
+    images: tuple[str, ...], out: Path, model: str, table: Path | None, image_column: str,
+    positive: str | None, errors: Path | None,
     fresh: bool, retry_failed: bool, jobs: int | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Predict the class of the lesion in IMAGES (files, folders or patterns).
@@ -310,7 +318,7 @@ def predict(
     if table is not None:
         metadata = rows_for(files, load_lesion_table(table, image_column=image_column).frame, image_column)
     summary = predict_to_file(
-        files, out, fitted, metadata=metadata, errors=errors, fresh=fresh, retry_failed=retry_failed,
+        files, out, fitted, metadata=metadata, positive=positive, errors=errors, fresh=fresh, retry_failed=retry_failed,
         model_id=hash_of_file(model), n_jobs=jobs, verbose=not quiet, tell=note,
     )  # fmt: skip
     finish_run(summary, f"predicted into {out}")
@@ -449,6 +457,7 @@ def compare(first: Path, second: Path, out: Path | None, models: str | None, see
     "--table", type=click.Path(path_type=Path), help="Table of the clinical columns, as of `skinseg predict`."
 )
 @click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
+@_pos_label
 @click.option(
     "--population", type=click.Path(path_type=Path), metavar="FILE",
     help="Table of `skinseg features` for the percentiles; the ISIC 2017 training images by default.",

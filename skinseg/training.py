@@ -205,8 +205,10 @@ def _usable(data: Bunch, metadata: list[str] | None, echo: Echo) -> Bunch:
     for index, text in list(errors.items())[:20]:
         echo(f"left out {data.images[index]}: {text}")
     if not records:
+        first, text = next(iter(errors.items()))
         raise ValueError(
-            f"none of the {len(data.images)} images can be read; the first: {next(iter(errors.items()))[1]}"
+            f"none of the {len(data.images)} images can be read; the first, {data.images[first]}: {text} (files are "
+            "looked for from the folder of the table)"
         )
     if errors:
         echo(f"{len(errors)} of {len(data.images)} images left out")

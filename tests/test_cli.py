@@ -243,6 +243,35 @@ def test_train_on_names_of_classes(lesion_files, tmp_path):
     assert set(pd.read_csv(tmp_path / "p.csv")["decision"]) <= {"melanoma", "nevus"}
 
 
+def test_the_positive_class_is_known_or_asked_for(lesion_files, lesions, tmp_path):
+    """Sorted, nevus is the second of melanoma and nevus: its probability must not be called that of melanoma."""
+    files = sorted((lesion_files / "images").iterdir())
+    probabilities = {}
+    for names in (("nevus", "melanoma"), ("b", "a")):
+        model = skinseg.make_lesion_pipeline(skinseg.ThresholdSegmenter(), max_side=64)
+        model.fit(files, np.where(np.arange(len(files)) % 2, names[1], names[0]))
+        path = skinseg.save(model, tmp_path / f"{names[1]}.skops")
+        options = ["--model", path, "--out", tmp_path / "p.csv", "-q"]
+        if names[1] == "a":
+            text = run("predict", *files, *options, code=2)
+            assert "which of them is the positive one is not known: name it (--pos-label" in text
+            assert "is none of the classes" in run("predict", *files, *options, "--pos-label", "c", code=2)
+            options += ["--pos-label", "a"]
+        run("predict", *files, *options)
+        probabilities[names[1]] = pd.read_csv(tmp_path / "p.csv")["melanoma_probability"]
+        position = model.classes_.tolist().index(names[1])
+        np.testing.assert_allclose(probabilities[names[1]], model.predict_proba(files)[:, position])
+    out = tmp_path / "report.html"
+    run("report", *files[:2], "--model", tmp_path / "melanoma.skops", "--no-cards", "--out", out, "-q")
+    assert "P(melanoma)" in out.read_text("utf-8")
+
+
+def test_excel_tables_that_are_no_utf8_have_a_way_out(tmp_path):
+    (tmp_path / "t.csv").write_bytes("image;name\na.jpg;Müller\n".encode("cp1252"))
+    text = run("train", tmp_path / "t.csv", "--target-column", "name", "--out", tmp_path / "m.skops", code=2)
+    assert "save it as CSV in UTF-8" in text
+
+
 def test_train_on_three_classes(lesion_files, tmp_path):
     table = pd.read_csv(lesion_files / "lesions.csv").assign(kind=[["a", "b", "c"][index % 3] for index in range(16)])
     table["image"] = [str(lesion_files / name) for name in table["image"]]
@@ -286,7 +315,7 @@ def test_train_leaves_bad_files_out_and_says_so(lesion_files, broken_files, tmp_
          "must be a sequence of one or more"),
         (["features", "{folder}/images", "--out", "{out}/f.csv", "--masks", "{out}/no"], "folder of the masks"),
         (["train", "{out}/no.csv", "--target-column", "y", "--out", "{out}/m.skops"], "the table does not exist"),
-        (["train", "{folder}/lesions.csv", "--target-column", "y", "--out", "{out}/m.skops"], "no column 'y' (target)"),
+        (["train", "{folder}/lesions.csv", "--target-column", "y", "--out", "{out}/m.skops"], "no column 'y'; its"),
         (["train", "{folder}/lesions.csv", "--target-column", "target", "--out", "{out}/m.skops", "--where",
           "target=1"],
          "one class only"),

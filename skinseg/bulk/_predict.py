@@ -20,7 +20,7 @@ from ..outlining import describe_estimator, split_readable
 from ..pretrained import PretrainedClassifier
 from ..runs._drive import Batch, Job, RunSummary, collect, drive_table
 from ..runs._parts import STAMP, stamp_of
-from ._records import CHUNK, metadata_of, predict_records, unfit_rows
+from ._records import CHUNK, metadata_of, positive_class, predict_records, unfit_rows
 
 __all__ = ["predict_files", "predict_to_file"]
 
@@ -50,7 +50,7 @@ def predict_files(
         `rows_for`), but from `skinseg.PretrainedClassifier` that of the image
         alone.
     positive : object, default=None
-        The positive of two classes; the second if None.
+        The positive of two classes, see `positive_class`.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0
@@ -100,7 +100,7 @@ def predict_to_file(
     metadata : DataFrame, default=None
         The clinical columns, one row an image; see `predict_files`.
     positive : object, default=None
-        The positive of two classes; the second if None.
+        The positive of two classes, see `positive_class`.
     errors : path-like, default=None
         Table to write besides of the images whose ``error`` is not empty:
         ``image``, ``error``.
@@ -134,7 +134,7 @@ def predict_to_file(
         "command": "predict",
         "skinseg": __version__,
         "model": describe_estimator(model, model_id),
-        "positive": "the second class" if positive is None else str(positive),
+        "positive": str(positive_class(model, positive)),
         "clinical columns": "none" if metadata is None else ",".join(map(str, metadata.columns)),
     }
     return drive_table(job, out, errors, fresh, retry_failed, verbose, tell)
@@ -144,6 +144,7 @@ def _predict_job(
     images: Sequence[Path], model: Any, metadata: pd.DataFrame | None, positive: Any, n_jobs: int | None
 ) -> _PredictJob:
     check_is_fitted(model)
+    positive = positive_class(model, positive)  # raises before any work, as what follows
     if metadata is not None and len(metadata) != len(images):
         raise ValueError(f"expected one row of clinical columns an image, got {len(metadata)} for {len(images)} images")
     metadata_of(model, metadata)  # raises where columns are missing, before any work

@@ -23,10 +23,11 @@ from ..pipeline import BatchedPipeline
 from ..pretrained import PretrainedClassifier
 from ..runs._drive import NO_LESION
 
-__all__ = ["clinical_columns", "lesion_parts", "predict_records", "rows_for"]
+__all__ = ["clinical_columns", "lesion_parts", "positive_class", "predict_records", "rows_for"]
 
 NOT_IN_TABLE = "the image is not in the table of clinical columns"
 _COLUMNS = ["melanoma_probability", "melanoma_low", "melanoma_high", "decision"]
+_NAMES = frozenset({"melanoma", "malignant"})
 CHUNK = 256  # images a worker between two steps of a prediction
 
 
@@ -50,7 +51,7 @@ def predict_records(
     metadata : DataFrame, default=None
         The clinical columns, a row a record.
     positive : object, default=None
-        The positive of two classes.
+        The positive of two classes, see `positive_class`.
     n_jobs : int, default=None
         Number of workers.
     verbose : int, default=0
@@ -182,13 +183,58 @@ def rows_for(images: Sequence[Path], frame: pd.DataFrame, image_column: str = "i
     return table[~table.index.duplicated()].reindex(wanted).assign(found=[stem in known for stem in wanted])
 
 
+def positive_class(model: Any, positive: Any = None) -> Any:
+    """Tell which class the probability of a classifier is of.
+
+    Parameters
+    ----------
+    model : classifier
+        Fitted.
+    positive : object, default=None
+        The class, or its name. If None it is the ``pos_label`` of the model, 1
+        of 0 and 1 (or of -1 and 1), or the class that is called melanoma or
+        malignant.
+
+    Returns
+    -------
+    object
+        The class; None where there are more than two.
+
+    Raises
+    ------
+    ValueError
+        If the model has no such class, or it is not known which one it is: the
+        second in the alphabet would be nevus of melanoma and nevus.
+    """
+    classes = np.asarray(model.classes_).tolist()
+    if positive is not None:
+        for label in classes:
+            if label == positive or str(label) == str(positive):
+                return label
+        raise ValueError(f"the positive class {positive!r} is none of the classes of the model, {classes}")
+    if len(classes) != 2:
+        return None
+    for part in nested_estimators(model):
+        for value in (getattr(part, "pos_label_", None), getattr(part, "pos_label", None)):
+            if value is not None and value in classes:
+                return value
+    if classes in ([0, 1], [-1, 1]):  # False and True are equal to 0 and 1
+        return classes[1]
+    named = [label for label in classes if str(label).casefold() in _NAMES]
+    if len(named) == 1:
+        return named[0]
+    raise ValueError(
+        f"the classes of the model are {classes}, and which of them is the positive one is not known: name it "
+        f"(--pos-label {classes[-1]}, or positive={classes[-1]!r} in Python)"
+    )
+
+
 def _decide(
     table: pd.DataFrame, probabilities: np.ndarray, classes: list[Any], model: Any, positive: Any
 ) -> pd.DataFrame:
     known = ~np.isnan(probabilities[:, 0])
     if len(classes) == 2:
-        positive = getattr(model, "pos_label", None) if positive is None else positive
-        index = 1 if positive is None else classes.index(positive)
+        index = classes.index(positive_class(model, positive))
         threshold = getattr(model, "threshold", "auto")
         table["melanoma_probability"] = probabilities[:, index]
         limit = 0.5 if threshold == "auto" else float(threshold)

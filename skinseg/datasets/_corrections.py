@@ -194,12 +194,14 @@ def load_corrections(
     rows = Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(reader)(item) for item in items)
     problems = [("", "annotation", str(path), text) for path, text in index.problems]
     problems += [(item.stem, "outline", row.file, row.problem) for item, row in rows if row.problem]
-    kept = [(item, row, mask) for (item, row), mask in zip(rows, reader.given(rows), strict=True) if mask is not None]
+    given = list(zip(rows, reader.given(rows), strict=True))
+    kept = [(item, row, mask) for (item, row), mask in given if mask is not None]
+    n_left = sum(mask is None and not row.problem for (_, row), mask in given)
     missing = pd.DataFrame(problems, columns=["item", "kind", "file", "problem"], dtype=object)
     _tell_missing(folder, missing, bool(kept), on_error)
     if not kept:
         raise ValueError(f"{folder}: {_none_of(items)}")
-    return _bunch(folder, kept, missing, out)
+    return _bunch(folder, kept, missing, n_left, out)
 
 
 def _none_of(items: Sequence[_Wanted]) -> str:
@@ -332,7 +334,9 @@ def _tell_missing(folder: Path, missing: pd.DataFrame, usable: bool, on_error: s
         warnings.warn(f"{text}; `missing` has all", MissingFilesWarning, stacklevel=3)
 
 
-def _bunch(folder: Path, kept: list[tuple[_Wanted, _Chosen, Any]], missing: pd.DataFrame, out: Path | None) -> Bunch:
+def _bunch(
+    folder: Path, kept: list[tuple[_Wanted, _Chosen, Any]], missing: pd.DataFrame, n_left: int, out: Path | None
+) -> Bunch:
     rows: list[dict[str, Any]] = []
     for item, row, mask in kept:
         outline, entry = row.outline, item.entry
@@ -367,6 +371,7 @@ def _bunch(folder: Path, kept: list[tuple[_Wanted, _Chosen, Any]], missing: pd.D
         DESCR=(
             f"{len(frame)} outlines{known} in {folder}: {n_corrected} corrected, "
             f"{int((frame['checked'] & ~frame['corrected']).sum())} checked and right as they were, "
-            f"{int((~frame['corrected'] & ~frame['checked']).sum())} as written; {len(missing)} cannot be used"
+            f"{int((~frame['corrected'] & ~frame['checked']).sum())} as written; besides, {n_left} as written were "
+            f"left out, and {len(missing)} cannot be used"
         ),
     )

@@ -304,7 +304,8 @@ def read_cells(path: Path, **how: Any) -> pd.DataFrame:
         decimal = "," if separator == ";" else "."
         return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", skipinitialspace=True, **how)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from None
+        hint = "; save it as CSV in UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]}){hint}") from None
 
 
 def refuse_repeated(ids: pd.Series, path: Path) -> None:

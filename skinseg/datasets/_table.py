@@ -104,10 +104,14 @@ def load_lesion_table(
     names = [column for column in (image_column, mask_column, group_column) if column is not None]
     frame = read_any_table(path, list(missing_values), names)
     wanted = {"image": image_column, "mask": mask_column, "target": target_column, "group": group_column}
-    absent = [f"{column!r} ({role})" for role, column in wanted.items() if column is not None and column not in frame]
-    absent += [f"{column!r} (where)" for column in (where or {}) if column not in frame]
-    if absent:
-        raise ValueError(f"{path} has no column {', '.join(absent)}; its columns are {list(map(str, frame.columns))}")
+    absent = {role: column for role, column in wanted.items() if column is not None and column not in frame}
+    lacking = [*absent.values(), *(column for column in (where or {}) if column not in frame)]
+    if lacking:
+        options = ", ".join(f"--{role}-column ({role}_column= in Python)" for role in absent)
+        raise ValueError(
+            f"{path} has no column {', '.join(map(repr, lacking))}; its columns are {list(map(str, frame.columns))}"
+            + (f"; name yours with {options}" if options else "")
+        )
     for column, value in (where or {}).items():
         frame = frame[_equals(frame[column], value)]
     if frame.empty:

@@ -16,6 +16,7 @@ from sklearn.frozen import FrozenEstimator
 
 from .._files import plain_text, write_file
 from .._version import __version__
+from ..bulk import positive_class
 from ..images import LesionImage
 from ..outlining import DOUBTFUL, describe_estimator
 from ..pipeline import outlining_part
@@ -65,6 +66,7 @@ def write_report(
     masks: Sequence[Any] | None = None,
     model: Any = "melanoma",
     metadata: pd.DataFrame | None = None,
+    positive: Any = None,
     background: Any = None,
     population: Population | str | None = "isic2017",
     order: str = "given",
@@ -109,6 +111,8 @@ def write_report(
     metadata : DataFrame, default=None
         Clinical columns for the model, a row an image (`skinseg.bulk.rows_for`
         finds them in a table).
+    positive : object, default=None
+        The positive of two classes, see `skinseg.bulk.positive_class`.
     background : as X of `explain_prediction`, default=None
         Images that contributions are measured from, where the model is none
         that is explained exactly; if None those of the report.
@@ -178,6 +182,8 @@ def write_report(
         raise IsADirectoryError(f"{out} is a folder; give the name of a file, such as {out / 'report.html'}")
     LesionImage(np.zeros((1, 1, 3), np.uint8), pixel_size=pixel_size)  # which checks it
     model = load_pretrained(model) if isinstance(model, str) else model
+    if model is not None:
+        positive = positive_class(model, positive)  # raises before any work
     population = load_population(population) if isinstance(population, str) else population
     if not isinstance(population, (Population, type(None))):
         raise ValueError(f"population must be a Population, the name of one or None; got {population!r}")
@@ -197,7 +203,9 @@ def write_report(
     if model is not None:
         rows = None if metadata is None else metadata.iloc[judged].reset_index(drop=True)
         whole = [record for index, record in zip(good, records, strict=True) if not findings[index].failed]
-        verdicts = judge_all(whole, model, metadata=rows, background=background, n_jobs=n_jobs, verbose=verbose)
+        verdicts = judge_all(
+            whole, model, metadata=rows, positive=positive, background=background, n_jobs=n_jobs, verbose=verbose
+        )
 
     files = [name for name, image in zip(names, images, strict=True) if _is_file(image)]
     page = Page(
@@ -293,6 +301,7 @@ def _made(
         text = describe_estimator(model)
         if isinstance(model, PretrainedClassifier):
             text += f"; weights of SHA-256 {model._read().sha256[:16]}…; model card: docs/pretrained_melanoma.md"
+        text += f"; {_threshold(model, metadata is not None)}"
         clinical = "with" if metadata is not None else "without"
         made.append(("model", f"{text}; {clinical} clinical columns"))
         if outliner is None:
@@ -312,6 +321,21 @@ def _made(
         ("versions", ", ".join([f"skinseg {__version__}", f"Python {platform.python_version()}", *_versions()]))
     )
     return [(term, plain_text(text)) for term, text in made]
+
+
+def _threshold(model: Any, clinical: bool) -> str:
+    """Tell from which probability on a model calls an image positive."""
+    if isinstance(model, PretrainedClassifier):
+        if model.threshold is not None:
+            return f"threshold {model.threshold:g}"
+        limits = model._read().settings["threshold"]
+        known = f", {limits['clinical']:.3f} where age, sex or site is known" if clinical else ""
+        return (
+            f"threshold {limits['image']:.3f}{known}, chosen for a sensitivity of 90 % on images that the model had "
+            "not seen"
+        )
+    limit = getattr(model, "threshold", "auto")
+    return "threshold 0.5" if limit == "auto" else f"threshold {float(limit):.4g}, as saved with the model"
 
 
 def _versions() -> list[str]:

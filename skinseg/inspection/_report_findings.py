@@ -185,7 +185,7 @@ def _panel(
 
 
 class _LookJob(Job):
-    name = "look"
+    name = "report"
     function: _LookAt
 
     def __init__(self, records: Sequence[LesionImage], runner: BatchRunner, cards: bool, n_jobs: int | None) -> None:
@@ -264,6 +264,12 @@ def _with_mask(record: LesionImage, mask: Any) -> LesionImage:
     return given.with_(confidence=None)
 
 
+def _there(mask: Any) -> Any:
+    if isinstance(mask, (str, os.PathLike)) and not os.path.exists(mask):
+        raise ValueError(f"there is no mask {mask}; `skinseg segment` makes one")
+    return mask
+
+
 def as_records(images: Any, masks: Sequence[Any] | None) -> tuple[list[LesionImage], list[str], dict[int, str]]:
     """Bring images of all kinds into records, whose headers are read one by one.
 
@@ -290,7 +296,9 @@ def as_records(images: Any, masks: Sequence[Any] | None) -> tuple[list[LesionIma
             record = item if isinstance(item, LesionImage) else LesionImage(item)
             record = record if record.name else record.with_(name=name)
             name = name_of(record)
-            [checked] = check_images([record if masks is None else _with_mask(record, masks[index])])
+            [checked] = check_images([record])  # what is wrong with the image comes first
+            if masks is not None:
+                [checked] = check_images([_with_mask(checked, _there(masks[index]))])
             records.append(checked)
         except (ValueError, TypeError) as error:
             text = str(error).partition("X[0]: ")[2] or str(error)

@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..base import nested_estimators
-from ..bulk import predict_records
+from ..bulk import positive_class, predict_records
 from ..bulk._records import lesion_parts, metadata_of
 from ..images import LesionImage
 from ..outlining import quietly
@@ -76,6 +77,7 @@ def judge_all(
     model: Any,
     *,
     metadata: pd.DataFrame | None,
+    positive: Any,
     background: Any,
     n_jobs: int | None,
     verbose: int,
@@ -93,6 +95,8 @@ def judge_all(
         Fitted; it is left as it is.
     metadata : DataFrame or None
         Clinical columns, a row an image.
+    positive : object
+        The positive of two classes.
     background : as X of `explain_prediction`, or None
         What contributions are measured from.
     n_jobs : int or None
@@ -111,41 +115,43 @@ def judge_all(
             if hasattr(part, "memory") and (isinstance(part, PretrainedClassifier) or part in lesion_parts(model)):
                 part.memory = folder
         classes = list(model.classes_)
-        positive = getattr(model, "pos_label", None)
+        positive = positive_class(model, positive)
         verdicts = Verdicts(
-            predict_records(records, model, metadata=metadata, n_jobs=n_jobs, verbose=verbose),
+            predict_records(records, model, metadata=metadata, positive=positive, n_jobs=n_jobs, verbose=verbose),
             classes,
-            classes[-1] if positive is None else positive,
+            positive,
         )
         known = verdicts.table["error"].eq("").to_numpy()
         if not verdicts.is_binary:
             verdicts.note = "what raised a probability is told for models of two classes only"
         elif known.any():
             X = metadata_of(model, metadata)(list(records), list(range(len(records))))
-            verdicts.contributions, verdicts.note = _explain(model, X, background)
+            verdicts.contributions, verdicts.note = _explain(model, X, positive, background)
         return verdicts
 
 
-def _explain(model: Any, X: Any, background: Any) -> tuple[Contributions | None, str]:
+def _explain(model: Any, X: Any, positive: Any, background: Any) -> tuple[Contributions | None, str]:
     count = len(X)
     try:
-        return quietly(explain_prediction, model, X) if background is None else _against(model, X, background, 100), ""
+        if background is not None:
+            return _against(model, X, positive, background, 100), ""
+        return quietly(partial(explain_prediction, pos_label=positive), model, X), ""
     except ValueError as error:
         if background is not None or "background" not in str(error):
             return None, f"what raised the probabilities is not known: {error}"
     if count < _ENOUGH:
         return None, f"what raised the probabilities is not known: this model needs {_ENOUGH} images or more for that"
     try:
-        found = _against(model, X, X, int(np.clip(_BUDGET // count, 5, 50)))
+        found = _against(model, X, positive, X, int(np.clip(_BUDGET // count, 5, 50)))
     except ValueError as error:
         return None, f"what raised the probabilities is not known: {error}"
     return found, "contributions are measured from the other images of this report"
 
 
-def _against(model: Any, X: Any, background: Any, n_background: int) -> Contributions:
+def _against(model: Any, X: Any, positive: Any, background: Any, n_background: int) -> Contributions:
     def explain() -> Contributions:
         return explain_prediction(
-            model, X, background=background, n_background=n_background, n_repeats=4, random_state=0
+            model, X, background=background, pos_label=positive, n_background=n_background, n_repeats=4, random_state=0
         )
 
     found: Contributions = quietly(explain)

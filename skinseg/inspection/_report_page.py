@@ -45,7 +45,7 @@ _ORDER_TEXTS = {
 }
 _STATES = {
     "measured": "measured",
-    "doubtful": f"doubtful outline, confidence below {DOUBTFUL}",
+    "doubtful": f"with a doubtful outline, confidence below {DOUBTFUL}",
     "empty": "no lesion found",
     "failed": "failed",
 }

@@ -280,9 +280,15 @@ def test_ids_keep_their_zeros_and_numbers_are_found(tmp_path):
 @pytest.mark.parametrize(
     ("kwargs", "words"),
     [
-        ({"image_column": "file"}, r"no column 'file' \(image\); its columns are \['image', 'y'\]"),
-        ({"target_column": "label", "mask_column": "m"}, r"'m' \(mask\), 'label' \(target\)"),
-        ({"where": {"split": "a"}}, r"'split' \(where\)"),
+        (
+            {"image_column": "file"},
+            r"no column 'file'; its columns are \['image', 'y'\]; name yours with --image-column \(image_column= in Python\)",
+        ),
+        (
+            {"target_column": "label", "mask_column": "m"},
+            r"'m', 'label'; its columns .* --mask-column \(.*\), --target-column",
+        ),
+        ({"where": {"split": "a"}}, r"no column 'split'; its columns are \['image', 'y'\]$"),
         ({"where": {"y": 7}}, "no row with"),
         ({"target_column": "y"}, r"no target \(column 'y'\) in line\(s\) \[3\]"),
     ],

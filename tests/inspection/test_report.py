@@ -170,6 +170,7 @@ def test_the_notice_the_versions_and_the_population_are_told(command):
     assert "training images of ISIC 2017" in text
     assert re.search(r"skinseg \S+, Python 3", text)
     assert "weights of SHA-256" in text
+    assert re.search(r"threshold 0\.\d+, chosen for a sensitivity of 90 %", text)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -273,6 +274,14 @@ def test_the_style_of_the_user_is_not_that_of_the_pictures(tmp_path, lesions):
         write_report([record], out, model=None)
         assert {name: mpl.rcParams[name] for name in names} == before
     assert Page(out).scripts["pictures-0"] == plain
+
+
+def test_a_mask_that_is_missing_and_an_image_that_is_broken(folder, tmp_path):
+    out = tmp_path / "report.html"
+    files = [folder / "a.png", folder / "text.jpg"]
+    summary = write_report(files, out, masks=[tmp_path / "no.png"] * 2, model=None)
+    assert "there is no mask" in summary.failed[0][1]
+    assert "not an image" in summary.failed[1][1]
 
 
 def test_pixel_size_gives_millimeters(tmp_path, lesions):
