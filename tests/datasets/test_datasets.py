@@ -282,7 +282,7 @@ def test_ids_keep_their_zeros_and_numbers_are_found(tmp_path):
     [
         (
             {"image_column": "file"},
-            r"no column 'file'; its columns are \['image', 'y'\]; name yours with --image-column \(image_column= in Python\)",
+            r"no column 'file'; its columns are \['image', 'y'\]; name yours with --image-column",
         ),
         (
             {"target_column": "label", "mask_column": "m"},
