@@ -100,7 +100,10 @@ def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a long run."""
     for option in (
         click.option("--retry-failed", is_flag=True, help="When going on: try again the images that failed."),
-        click.option("--fresh", is_flag=True, help="Start over, and throw away what a stopped call has done."),
+        click.option(
+            "--fresh", is_flag=True,
+            help="Start over: throw away what a stopped call has done, and replace masks that were painted.",
+        ),
         click.option(
             "--errors", type=click.Path(path_type=Path), metavar="FILE",
             help="Table to write besides of the images with an error: image, error.",

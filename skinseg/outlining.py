@@ -19,11 +19,12 @@ import pandas as pd
 
 from ._files import plain_text, write_file
 from ._mapping import batches_of, hash_of, load_or_fail, transform_batch
+from ._signature import is_foreign_mask, signed_png
 from ._version import __version__
 from .base import EXECUTION_PARAMETERS, BaseSegmenter, nested_estimators
 from .doubtful import DoubtfulFolder
 from .doubtful._folder import BELOW, NO_CONFIDENCE
-from .exceptions import EmptyMaskWarning
+from .exceptions import EmptyMaskWarning, SkinsegWarning
 from .images import LesionImage, check_images
 from .reading import IMAGE_SUFFIXES
 from .runs._drive import NO_LESION, Batch, Job, RunSummary, collect, drive
@@ -43,6 +44,7 @@ __all__ = [
 
 MASK_SUFFIX = "_segmentation"
 DOUBTFUL = BELOW  # confidence below which an outline is worth a look
+_KEPT = "_kept"  # column of a run
 _AT_ONCE = 8  # images that a network gets at once, and that are decoded at the same time
 # what will not go away with the next image: the run stops, and goes on when it is called again
 _NO_ROOM = frozenset({errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOENT, errno.ENOSPC, errno.EPERM, errno.EROFS})
@@ -169,33 +171,47 @@ def split_readable(
 class _SegmentToFiles:
     """What a worker does with a batch: outline and write, so that no masks travel between processes."""
 
-    def __init__(self, segmenter: Any, folder: Path, durable: bool) -> None:
+    def __init__(self, segmenter: Any, folder: Path, durable: bool, overwrite: bool) -> None:
         self.segmenter = segmenter
         self.folder = folder
         self.durable = durable
+        self.overwrite = overwrite
         self.temporary: Path | None = None
 
     def __call__(self, batch: Batch) -> pd.DataFrame:
         """Give what went wrong with each image, if anything, and the confidence of its outline."""
         stamps = [stamp_of(path) for path in batch.content]
         records = [LesionImage(path) for path in batch.content]
+        kept = [not self.overwrite and is_foreign_mask(self._mask(record)) for record in records]
         ours = hasattr(self.segmenter, "_apply_batch")
         size = 1 if getattr(self.segmenter, "_one_by_one", True) else _AT_ONCE
+        todo = [record for record, keep in zip(records, kept, strict=True) if not keep]
+        written = iter(
+            [
+                self._write(record, result)
+                for part in batches_of(todo, size)
+                for record, result in zip(
+                    part, quietly(transform_batch, self.segmenter, _ready(part, ours)), strict=True
+                )
+            ]
+        )
         rows = [
-            self._write(record, result)
-            for part in batches_of(records, size)
-            for record, result in zip(part, quietly(transform_batch, self.segmenter, _ready(part, ours)), strict=True)
+            ("", np.nan, stamp_of(self._mask(record))) if keep else next(written)
+            for record, keep in zip(records, kept, strict=True)
         ]
-        return pd.DataFrame(rows, columns=["error", "confidence", MADE]).assign(**{STAMP: stamps})
+        return pd.DataFrame(rows, columns=["error", "confidence", MADE]).assign(**{STAMP: stamps, _KEPT: kept})
+
+    def _mask(self, record: LesionImage) -> Path:
+        return self.folder / f"{record.name}{MASK_SUFFIX}.png"
 
     def _write(self, record: LesionImage, result: Any) -> tuple[str, float, str]:
         if result.error is not None:
             return plain_text(result.error), np.nan, ""
         mask = result.origin_plane("mask")
-        path = self.folder / f"{record.name}{MASK_SUFFIX}.png"
+        path = self._mask(record)
         encoded = cv2.imencode(".png", mask.view(np.uint8) * np.uint8(255))[1]
         try:
-            write_file(path, encoded.tobytes(), durable=self.durable, temporary=self.temporary)
+            write_file(path, signed_png(encoded.tobytes()), durable=self.durable, temporary=self.temporary)
         except OSError as error:
             text = f"the mask cannot be written: {error.strerror or error}"
             if error.errno in _NO_ROOM:
@@ -216,7 +232,7 @@ class _SegmentJob(Job):
 
     def __init__(
         self, images: Sequence[Path], folder: Path, segmenter: Any, n_jobs: int | None, durable: bool = True,
-        doubtful_to: DoubtfulFolder | None = None,
+        doubtful_to: DoubtfulFolder | None = None, overwrite: bool = False,
     ) -> None:  # fmt: skip
         images = [Path(image) for image in images]
         if doubtful_to is not None:
@@ -234,7 +250,8 @@ class _SegmentJob(Job):
         self.n_images, self.n_jobs = len(images), n_jobs
         self.doubtful = DOUBTFUL
         self.doubtful_to = doubtful_to
-        self.function = _SegmentToFiles(segmenter, folder.absolute(), durable)
+        self.kept: list[Path] = []  # masks that were left as they are
+        self.function = _SegmentToFiles(segmenter, folder.absolute(), durable, overwrite)
 
     def key(self, position: int) -> str:
         return plain_text(os.path.abspath(self.images[position]))
@@ -257,6 +274,11 @@ class _SegmentJob(Job):
             plain_text(self._mask(position)) if error in ("", NO_LESION) else None
             for position, error in zip(positions, errors, strict=True)
         ]
+        if len(positions) and positions[0] == 0:
+            self.kept = []
+        if _KEPT in found:
+            kept = found[_KEPT].fillna(False).astype(bool)
+            self.kept += [self._mask(position) for position, keep in zip(positions, kept, strict=True) if keep]
         # no column: there are no images, or a process died on each of them
         confidence = found["confidence"].to_numpy(float) if "confidence" in found else np.full(len(errors), np.nan)
         return pd.DataFrame({
@@ -301,9 +323,13 @@ def _check_doubtful(doubtful: DoubtfulFolder, segmenter: Any, folder: Path, imag
 
 def segment_files(
     images: Sequence[Path], folder: str | os.PathLike[str], segmenter: BaseSegmenter | Any, *,
-    n_jobs: int | None = None, verbose: int = 0,
+    overwrite: bool = False, n_jobs: int | None = None, verbose: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """Outline the lesions of many files and write the masks.
+
+    A mask that is there already and was not written so, such as one that was
+    painted by hand, stays as it is, with a warning; the table has no confidence
+    of it.
 
     Parameters
     ----------
@@ -314,6 +340,8 @@ def segment_files(
         each of the size of its image; made if it does not exist.
     segmenter : segmenter
         Ready to predict.
+    overwrite : bool, default=False
+        Replace masks whatever they are.
     n_jobs : int, default=None
         Number of workers, as in joblib.
     verbose : int, default=0
@@ -337,7 +365,16 @@ def segment_files(
     --------
     segment_to_folder : For so many that a run may be stopped in the middle.
     """
-    return collect(_SegmentJob(images, Path(folder), segmenter, n_jobs), verbose=verbose)
+    job = _SegmentJob(images, Path(folder), segmenter, n_jobs, overwrite=overwrite)
+    table = collect(job, verbose=verbose)
+    if job.kept:
+        warnings.warn(f"{_tell_kept(job.kept)}; overwrite=True replaces them", SkinsegWarning, stacklevel=2)
+    return table
+
+
+def _tell_kept(kept: Sequence[Path]) -> str:
+    names = ", ".join(path.name for path in kept[:5]) + (", ..." if len(kept) > 5 else "")
+    return f"masks that were changed, or made by another hand, stay as they are ({len(kept)}): {names}"
 
 
 def segment_to_folder(
@@ -360,7 +397,9 @@ def segment_to_folder(
 
     What was done is noted in ``segment.parts`` in the folder of the masks until
     all images are done. A mask is left as it is if that says so, and if
-    neither its image nor the mask itself changed since.
+    neither its image nor the mask itself changed since; and always if it was
+    changed after it was written, or was not written so at all: somebody may
+    have painted it.
 
     Parameters
     ----------
@@ -377,7 +416,7 @@ def segment_to_folder(
         Table to write at the end of the images whose ``error`` is not empty:
         ``image``, ``error``.
     fresh : bool, default=False
-        Forget what earlier calls did.
+        Forget what earlier calls did, and replace masks whatever they are.
     retry_failed : bool, default=False
         Try again what failed in earlier calls although the file is the same.
     model_id : str, default=None
@@ -415,14 +454,14 @@ def segment_to_folder(
         If the folder cannot be written, or is full.
     """
     folder = Path(folder)
-    job = _SegmentJob(images, folder, segmenter, n_jobs, durable, doubtful)
+    job = _SegmentJob(images, folder, segmenter, n_jobs, durable, doubtful, overwrite=fresh)
     job.settings = {
         "command": "segment",
         "skinseg": __version__,
         "segmenter": describe_estimator(segmenter, model_id),
     }
     store = PartStore(folder / "segment.parts", job.settings, fresh=fresh, tell=tell)
-    return drive(
+    summary = drive(
         job,
         store,
         folder,
@@ -431,6 +470,9 @@ def segment_to_folder(
         retry_failed=retry_failed,
         verbose=verbose,
     )
+    if job.kept and tell is not None:
+        tell(f"{_tell_kept(job.kept)}; --fresh replaces them")
+    return summary
 
 
 def describe_estimator(estimator: Any, model_id: str | None = None) -> str:

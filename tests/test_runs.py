@@ -10,6 +10,7 @@ import time
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,9 +23,10 @@ import skinseg
 from skinseg import ThresholdSegmenter, _progress, make_lesion_pipeline
 from skinseg._dask import BatchKilledError
 from skinseg._progress import Progress, duration
+from skinseg._signature import is_foreign_mask
 from skinseg.bulk import _records, measure_files, measure_to_file, predict_files, predict_to_file, rows_for
 from skinseg.cli import main
-from skinseg.exceptions import RunError, RunInterrupted
+from skinseg.exceptions import RunError, RunInterrupted, SkinsegWarning
 from skinseg.outlining import find_images, segment_files, segment_to_folder, write_table
 from skinseg.runs import _drive, _parts, _tables
 from skinseg.runs._parts import PartStore, stamp_of
@@ -533,6 +535,74 @@ def test_one_mask_that_cannot_be_written_stops_nothing(images, tmp_path):
 # ---------------------------------------------------------------------- masks, predictions
 
 
+def paint(path):
+    """Fill a mask as a program for painting does."""
+    with Image.open(path) as mask:
+        painted = Image.new("L", mask.size, 255)
+    painted.save(path)
+    return path.read_bytes()
+
+
+def test_masks_that_somebody_has_painted_stay(images, tmp_path):
+    out, told = tmp_path / "m", []
+    out.mkdir()
+    Image.new("L", (8, 8)).save(out / "a00_segmentation.png")  # was there before
+    foreign = paint(out / "a00_segmentation.png")
+    options = {"table": tmp_path / "t.parquet", "tell": told.append}
+    summary = segment_to_folder(images, out, SEGMENTER, **options)
+    assert told == [
+        "masks that were changed, or made by another hand, stay as they are (1): a00_segmentation.png; --fresh "
+        "replaces them"
+    ]
+    painted = paint(out / "a03_segmentation.png")
+    other = ThresholdSegmenter(offset=0.4)
+    segment_to_folder(images, out, other, **options)
+    assert "stay as they are (2): a00_segmentation.png, a03_segmentation.png" in told[1]
+    assert (out / "a00_segmentation.png").read_bytes() == foreign
+    assert (out / "a03_segmentation.png").read_bytes() == painted
+    expected = segment_files(images, tmp_path / "n", other)
+    names = {path.name for path in (tmp_path / "n").iterdir()} - {"a00_segmentation.png", "a03_segmentation.png"}
+    assert all((out / name).read_bytes() == (tmp_path / "n" / name).read_bytes() for name in names)
+    table = pd.read_parquet(tmp_path / "t.parquet")
+    assert table["mask"].notna().sum() == 16
+    assert summary.n_failed == table["error"].ne("").sum() == expected["error"].ne("").sum()
+    with pytest.warns(SkinsegWarning, match=r"stay as they are \(2\).*overwrite=True replaces them"):
+        segment_files(images, out, other)
+    segment_to_folder(images, out, other, fresh=True, tell=told.append)
+    assert len(told) == 2
+    for path in (tmp_path / "n").iterdir():
+        assert (out / path.name).read_bytes() == path.read_bytes()
+
+
+def test_masks_painted_between_two_calls_of_a_run_stay(images, tmp_path, stop_after):
+    out, told = tmp_path / "m", []
+    go_on = stop_after(4)
+    with pytest.raises(_Stop):
+        segment_to_folder(images, out, SEGMENTER)
+    go_on()
+    painted = paint(out / "a03_segmentation.png")
+    segment_to_folder(images, out, SEGMENTER, tell=told.append)
+    assert (out / "a03_segmentation.png").read_bytes() == painted
+    assert "stay as they are (1): a03" in told[-1]
+
+
+def test_signed_masks_are_images_like_others(images, tmp_path):
+    table = segment_files(images[:2], tmp_path, SEGMENTER)
+    for name in table["mask"]:
+        path = Path(name)
+        assert not is_foreign_mask(path)
+        pixels = cv2.imread(name, cv2.IMREAD_UNCHANGED)
+        with Image.open(path) as mask:
+            mask.load()
+            np.testing.assert_array_equal(np.asarray(mask), pixels)
+        data = path.read_bytes()
+        Image.fromarray(pixels).save(path)
+        assert is_foreign_mask(path)
+        path.write_bytes(data[:20])
+        assert not is_foreign_mask(path)  # no image any more, and nobody's work
+    assert not is_foreign_mask(tmp_path / "none.png")
+
+
 def test_masks_are_trusted_only_if_they_are_as_they_were_written(images, tmp_path, stop_after, monkeypatch):
     out = tmp_path / "m"
     go_on = stop_after(4)
@@ -595,7 +665,7 @@ def test_predictions_of_a_pipeline(images, tmp_path, classifier, often, monkeypa
     with pytest.raises(_Stop):
         predict_to_file(asked, out, classifier)
     monkeypatch.setattr(PartStore, "add", add)
-    with pytest.raises(RunError, match="positive: the second class then, 0 now"):
+    with pytest.raises(RunError, match="positive: 1 then, 0 now"):
         predict_to_file(asked, out, classifier, positive=0)
     assert predict_to_file(asked, out, classifier).n_earlier == 8
     expected = predict_files(asked, classifier)

@@ -15,7 +15,7 @@ LEVELS = [
     {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "_progress", "resampling", "rule"},
     {"masks", "_html"},
     {"geometry", "reading"},
-    {"_record", "annotations"},
+    {"_record", "_signature", "annotations"},
     {"images"},
     {"field", "artifacts", "synthesis", "_mapping"},
     {"base", "hashing", "skin", "runs"},
