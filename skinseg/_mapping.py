@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.utils.validation import check_memory
+from threadpoolctl import ThreadpoolController
 
 from ._dask import active_client, stream_on_dask
 from ._progress import Progress
@@ -35,6 +37,7 @@ __all__ = [
     "map_batches",
     "object_array",
     "opencv_threads",
+    "openmp_threads",
     "raise_or_list",
     "stream_batches",
     "transform_batch",
@@ -71,6 +74,17 @@ def opencv_threads(n_threads: int) -> Iterator[None]:
             before = _bounds.pop()
             if not _bounds:
                 cv2.setNumThreads(before)
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    """Find the libraries with threads, which takes some milliseconds, once."""
+    return ThreadpoolController()
+
+
+def openmp_threads(n_threads: int) -> Any:
+    """Bound the threads of OpenMP: several gain nothing on little work, and wait for each other on a busy machine."""
+    return _controller().limit(limits=n_threads, user_api="openmp")
 
 
 _here = threading.local()

@@ -24,6 +24,12 @@ NEEDS_KERAS = (
 )
 
 
+def pytest_configure(config):
+    """Give each of several processes one thread: more would wait for each other, up to ten times as long."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes are started later and take it over
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     for item in items:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval
-from threadpoolctl import ThreadpoolController
 
 from .._docs import fill_doc
+from .._mapping import openmp_threads
 from ..images import LesionImage
 from ._saliency import skin_of
 from ._scene import ClassicalSegmenter, Scene
@@ -19,12 +18,6 @@ from ._scene import ClassicalSegmenter, Scene
 __all__ = ["KMeansSegmenter", "kmeans_scene", "segment_kmeans"]
 
 _SAMPLE = 3000  # pixels on which the clusters are found
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    """Find the libraries with threads, which takes some milliseconds, once."""
-    return ThreadpoolController()
 
 
 def kmeans_scene(scene: Scene, *, n_clusters: int = 8, offset: float = 0.4) -> np.ndarray:
@@ -41,8 +34,7 @@ def kmeans_scene(scene: Scene, *, n_clusters: int = 8, offset: float = 0.4) -> n
     start = np.unique(start.round(2), axis=0)[: len(np.unique(sample.round(2), axis=0))]
     if len(start) < 2:
         return np.zeros(scene.shape, bool)
-    # several threads gain nothing on so few pixels, and where a core is busy they wait for each other
-    with _controller().limit(limits=1, user_api="openmp"):
+    with openmp_threads(1):
         found = KMeans(len(start), init=start, n_init=1, max_iter=50).fit(sample)
         labels = found.predict(pixels)
     weight = scene.centrality(0.3)[valid]

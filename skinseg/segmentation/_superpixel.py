@@ -9,12 +9,13 @@ from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval
 
 from .._docs import fill_doc
-from .._mapping import fail, label_of, map_batches, raise_or_list
+from .._mapping import fail, label_of, map_batches, openmp_threads, raise_or_list
 from ..images import LesionImage
 from ..masks import expected_jaccard, jaccard_cut, resize_mask
 from ._regions import REGION_FEATURES, find_superpixels, measure_regions
@@ -220,7 +221,7 @@ class SuperpixelSegmenter(ClassicalSegmenter):
                 "superpixel); give images with both skin and lesion, or raise n_segments or working_size"
             )
         weight = np.concatenate(weights)
-        self.classifier_ = HistGradientBoostingClassifier(
+        classifier = HistGradientBoostingClassifier(
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
             max_leaf_nodes=self.max_leaf_nodes,
@@ -229,7 +230,9 @@ class SuperpixelSegmenter(ClassicalSegmenter):
             max_features=0.3,
             early_stopping=False,
             random_state=random.randint(2**31 - 1),
-        ).fit(np.concatenate(tables), is_lesion, sample_weight=weight / weight.mean())
+        )
+        with openmp_threads(effective_n_jobs(self.n_jobs)):
+            self.classifier_ = classifier.fit(np.concatenate(tables), is_lesion, sample_weight=weight / weight.mean())
         self.feature_names_ = REGION_FEATURES
         self.n_regions_ = len(weight)
         return self
@@ -276,7 +279,8 @@ class SuperpixelSegmenter(ClassicalSegmenter):
 
     def _outline(self, scene: Scene, record: LesionImage) -> np.ndarray:
         labels = find_superpixels(scene, self.n_segments, self.compactness)
-        probability = self.classifier_.predict_proba(measure_regions(scene, labels))[:, 1]
+        with openmp_threads(1):
+            probability = self.classifier_.predict_proba(measure_regions(scene, labels))[:, 1]
         spread = cv2.GaussianBlur(probability[labels].astype(np.float32), (0, 0), _SMOOTHING * scene.side)
         return np.where(scene.valid, spread, 0).astype(np.float32)
 
