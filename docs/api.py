@@ -264,7 +264,7 @@ SECTIONS = [
             (
                 "Tables and predictions",
                 "skinseg.bulk",
-                "measure_files measure_to_file predict_files predict_to_file predict_records rows_for",
+                "measure_files measure_to_file predict_files predict_to_file predict_records positive_class rows_for",
             ),
             ("", "skinseg.runs", "RunSummary"),
             ("Training from a table", "skinseg.training", "train_from_table make_classifier make_sampler"),
