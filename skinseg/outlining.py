@@ -277,7 +277,7 @@ class _SegmentJob(Job):
         if len(positions) and positions[0] == 0:
             self.kept = []
         if _KEPT in found:
-            kept = found[_KEPT].fillna(False).astype(bool)
+            kept = found[_KEPT].eq(True)  # nothing is known of the image on which a process died
             self.kept += [self._mask(position) for position, keep in zip(positions, kept, strict=True) if keep]
         # no column: there are no images, or a process died on each of them
         confidence = found["confidence"].to_numpy(float) if "confidence" in found else np.full(len(errors), np.nan)

@@ -25,7 +25,7 @@ NEEDS_KERAS = (
 
 
 def pytest_configure(config):
-    """Give each of several processes one thread: more would wait for each other, up to ten times as long."""
+    """Give each of several processes one thread: more would wait for each other."""
     if getattr(config.option, "numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")  # the processes are started later and take it over
 

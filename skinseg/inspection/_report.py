@@ -92,8 +92,7 @@ def write_report(
     Parameters
     ----------
     images : sequence of images
-        Files, arrays or `LesionImage`, see `skinseg.check_images`. With cards
-        an image takes about 100 kB of the report.
+        Files, arrays or `LesionImage`, see `skinseg.check_images`.
     out : path-like
         The file, ``.html``.
     segmenter : segmenter, default=None

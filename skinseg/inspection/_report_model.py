@@ -111,8 +111,9 @@ def judge_all(
     """
     with tempfile.TemporaryDirectory(prefix="skinseg-") as folder:
         model = deepcopy(model)
-        for part in [*lesion_parts(model), *nested_estimators(model)]:
-            if hasattr(part, "memory") and (isinstance(part, PretrainedClassifier) or part in lesion_parts(model)):
+        packaged = [part for part in nested_estimators(model) if isinstance(part, PretrainedClassifier)]
+        for part in [*lesion_parts(model), *packaged]:
+            if part.memory is None:  # one of the user's serves as well, and may know the images already
                 part.memory = folder
         classes = list(model.classes_)
         positive = positive_class(model, positive)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .._version import __version__
-from ..features import FEATURES, ABCDFeaturizer
+from ..features import FEATURES
 from ..features.color import COLOR_NAMES
 from ..outlining import DOUBTFUL
 from ..rule import BENIGN_BELOW, HIGHLY_ABOVE, verdict_of
@@ -163,8 +163,7 @@ def _number(value: Any, digits: int = 4) -> float | int | None:
 
 
 def _images(page: Page) -> list[dict[str, Any]]:
-    names = list(FEATURES)
-    assert names == list(ABCDFeaturizer().get_feature_names_out())
+    names = list(FEATURES)  # in the order of the columns
     images = []
     for name, finding in zip(page.names, page.findings, strict=True):
         measured = finding.error == ""
