@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from .masks import GREEN, draw_outline
+
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["NotebookMixin", "escaped", "parallel_block", "record_html", "result_html", "serial_block"]
 
 THUMBNAIL = 200  # longer side in pixels
-_LINES = (((0, 158, 115), "mask"), ((213, 94, 0), "reference_mask"))  # colors of Okabe and Ito
+_LINES = ((GREEN, "mask"), ((213, 94, 0), "reference_mask"))  # colors of Okabe and Ito
 _SHOWN_ROWS = 20
 _BOX = "display:flex;gap:1em;align-items:flex-start;font-size:0.9em"
 _CELL = "text-align:left;padding:0.1em 0.8em 0.1em 0;background:none"
@@ -110,7 +112,7 @@ def _thumbnail(small: Any, name: object) -> str:
     for color, plane in reversed(_LINES):
         mask = getattr(small, plane)
         if mask is not None and mask.any():
-            pixels = _outlined(pixels, mask >= 0.5, color)
+            pixels = draw_outline(pixels, mask >= 0.5, color=color, thickness=1)
             words = "the image with the outline of its lesion"
     done, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not done:
@@ -122,13 +124,6 @@ def _thumbnail(small: Any, name: object) -> str:
         f'<img src="data:image/jpeg;base64,{source}" width="{width}" height="{height}" alt="{escaped(alt)}" '
         'style="flex:none;max-width:none">'
     )
-
-
-def _outlined(pixels: np.ndarray, mask: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
-    contours, _ = cv2.findContours(
-        np.ascontiguousarray(mask).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
-    return np.asarray(cv2.drawContours(pixels.copy(), contours, -1, color, 1, cv2.LINE_AA))
 
 
 def _outline_facts(small: Any, record: Any) -> list[tuple[str, object]]:

@@ -433,3 +433,34 @@ def overlap_counts(y_true: np.ndarray, y_pred: np.ndarray) -> OverlapCounts:
     both = int(np.count_nonzero(y_true & y_pred))
     positive, predicted = int(np.count_nonzero(y_true)), int(np.count_nonzero(y_pred))
     return OverlapCounts(both, predicted - both, positive - both, y_true.size - positive - predicted + both)
+
+
+GREEN = (0, 158, 115)
+"""Of outlines, RGB; bluish green of Okabe and Ito."""
+
+
+def draw_outline(
+    image: np.ndarray, mask: np.ndarray, *, color: tuple[int, int, int] = GREEN, thickness: int = 2
+) -> np.ndarray:
+    """Draw the outline of a mask on a copy of an image.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W, 3), uint8
+        The image, RGB.
+    mask : ndarray of shape (H, W), bool
+        The mask.
+    color : tuple of (int, int, int), default=(0, 158, 115)
+        RGB.
+    thickness : int, default=2
+        In pixels.
+
+    Returns
+    -------
+    ndarray of shape (H, W, 3), uint8
+        The copy.
+    """
+    contours, _ = cv2.findContours(
+        np.ascontiguousarray(mask).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    return cv2.drawContours(image.copy(), contours, -1, color, thickness, cv2.LINE_AA)

@@ -13,8 +13,8 @@ ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
     {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "_progress", "resampling", "rule"},
-    {"masks", "_html"},
-    {"geometry", "reading"},
+    {"masks"},
+    {"geometry", "reading", "_html"},
     {"_record", "_signature", "annotations"},
     {"images"},
     {"field", "artifacts", "synthesis", "_mapping"},

@@ -15,39 +15,13 @@ from sklearn.utils.validation import _num_samples
 
 from ..exceptions import InvalidImagesError
 from ..images import LesionImage, check_images, check_masks, read_mask
+from ..masks import GREEN, draw_outline
 
 __all__ = ["contact_sheet", "draw_outline"]
 
-_COLORS = ((0, 158, 115), (213, 94, 0))  # bluish green and vermilion: told apart by the color-blind (Okabe and Ito)
+_COLORS = (GREEN, (213, 94, 0))  # bluish green and vermilion: told apart by the color-blind (Okabe and Ito)
 _CAPTION, _LETTERS = 16, 11  # pixels: height of a line below a picture, and of its letters
 _GRAY = 225
-
-
-def draw_outline(
-    image: np.ndarray, mask: np.ndarray, *, color: tuple[int, int, int] = _COLORS[0], thickness: int = 2
-) -> np.ndarray:
-    """Draw the outline of a mask on a copy of an image.
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W, 3), uint8
-        The image, RGB.
-    mask : ndarray of shape (H, W), bool
-        The mask.
-    color : tuple of (int, int, int), default=(0, 158, 115)
-        RGB.
-    thickness : int, default=2
-        In pixels.
-
-    Returns
-    -------
-    ndarray of shape (H, W, 3), uint8
-        The copy.
-    """
-    contours, _ = cv2.findContours(
-        np.ascontiguousarray(mask).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-    )
-    return cv2.drawContours(image.copy(), contours, -1, color, thickness, cv2.LINE_AA)
 
 
 def contact_sheet(
