@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from concurrent.futures import BrokenExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import cv2
@@ -41,26 +41,50 @@ EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "grid_search_on_dask
 pytestmark = pytest.mark.xdist_group("dask")  # one cluster for all
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    with (
-        distributed.LocalCluster(
+class Clusters:
+    """A cluster of two worker processes of a thread each, and another one when Dask has given up one of them."""
+
+    def __init__(self):
+        self.stack = ExitStack()
+        self.client = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.stack.close()
+
+    def start(self):
+        self.stack.close()
+        cluster = distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        yield client
+        )
+        self.stack.enter_context(cluster)
+        self.client = self.stack.enter_context(distributed.Client(cluster))
+
+    def is_whole(self, seconds=10):
+        """Whether there are two workers, at once or after a while: one that was killed is replaced as a rule."""
+        end = time.monotonic() + seconds
+        while self.client is not None and time.monotonic() < end:
+            states = [nanny.status.name for nanny in self.client.cluster.workers.values()]
+            if len(self.client.nthreads()) == 2 and states == ["running"] * 2:
+                return True
+            time.sleep(0.01)
+        return False
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    with Clusters() as clusters:
+        yield clusters
 
 
 @pytest.fixture
-def client(cluster):
-    """Two worker processes of one thread each; one that was killed has been replaced."""
-    for _ in range(3000):
-        nannies = cluster.cluster.workers.values()
-        if len(cluster.nthreads()) == 2 and all(nanny.status.name == "running" for nanny in nannies):
-            return cluster
-        time.sleep(0.01)
-    raise AssertionError("a worker was not replaced")
+def client(clusters):
+    if not clusters.is_whole():
+        clusters.start()
+        assert clusters.is_whole(120)
+    return clusters.client
 
 
 @pytest.fixture(scope="module")
