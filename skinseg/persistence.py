@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 import zipfile
@@ -17,13 +18,16 @@ from sklearn.utils._metadata_requests import SIMPLE_METHODS
 
 from . import classification, clinical, features, metrics, pipeline, preprocessing, pretrained, segmentation
 from ._files import write_file
+from ._foreign import NOT_STORED, check_arrays, check_size, forget_folders
+from ._quiet import ignored_warnings
 from .base import nested_estimators
-from .exceptions import ModelFileError
+from .exceptions import ModelFileError, SkinsegWarning
 
 __all__ = ["load", "save"]
 
 # what models hold besides the classes that skops trusts by itself: all plain data, none of it runs code from the file
 _TRUSTED_OTHERS = frozenset({
+    "functools.partial",
     "imblearn.pipeline.Pipeline",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
@@ -51,11 +55,8 @@ _TRUSTED_OTHERS = frozenset({
     "sklearn.utils._bunch.Bunch",
     "sklearn.utils._metadata_requests.MetadataRequest",
     "sklearn.utils._metadata_requests.MethodMetadataRequest",
+    "sklearn.utils.validation.check_array",
 })  # fmt: skip
-
-
-# parameters of this machine, or of fitting only
-_NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
 
 
 def _own_types() -> set[str]:
@@ -72,8 +73,7 @@ def _imblearn_types() -> set[str]:
     """Names of the samplers and ensembles of imbalanced-learn."""
     from imblearn.utils.testing import all_estimators  # here, for it imports all of imbalanced-learn
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with ignored_warnings():
         return {f"{item.__module__}.{item.__qualname__}" for _, item in all_estimators()}
 
 
@@ -82,7 +82,7 @@ def _for_storage(estimator: Any) -> Any:
     copy = deepcopy(estimator)
     for part in nested_estimators(copy):
         _name_owners(part)
-        part.set_params(**dict.fromkeys(_NOT_STORED & part.get_params(deep=False).keys()))
+        part.set_params(**dict.fromkeys(NOT_STORED & part.get_params(deep=False).keys()))
         if isinstance(part, Pipeline):
             part.steps = [(name, clone(item) if hasattr(item, "fit_resample") else item) for name, item in part.steps]
     return copy
@@ -144,8 +144,11 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
 
     Nothing in the file is run: only classes of scikit-learn, numpy, scipy,
     skinseg and imbalanced-learn are made from it, and those named in
-    ``trusted``. (A joblib or pickle file, on the other hand, can run anything
-    and must not be opened if it comes from a stranger.)
+    ``trusted``. Trees whose nodes lead outside of them are refused, for
+    compiled code follows them without looking, and folders of caches, which
+    `save` does not store, are not taken from a file. (A joblib or pickle file,
+    on the other hand, can run anything and must not be opened if it comes from
+    a stranger.)
 
     Parameters
     ----------
@@ -170,15 +173,21 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
     Warns
     -----
     VersionMismatchWarning
-        If the file was saved by another version of skinseg.
+        If the file was saved by another version of skinseg, or features or
+        packaged networks are not those it was fitted with.
+    SkinsegWarning
+        If it names folders of caches or checkpoints, or callbacks: they are set to None.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the model file does not exist")
+    content = path.read_bytes()
     try:
-        asked = set(skops.io.get_untrusted_types(file=path))
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, ImportError) as error:
-        raise ModelFileError(f"{path}: this is not a model saved by skinseg.save, or it is damaged ({error})") from None
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            check_size(packed, len(content))
+        asked = set(skops.io.get_untrusted_types(data=content))
+    except Exception as error:  # of a file that may hold anything
+        raise _not_a_model(path, error) from None
     allowed = _own_types() | _TRUSTED_OTHERS | set(trusted)
     if any(name.startswith("imblearn.") for name in asked - allowed):
         allowed |= _imblearn_types()
@@ -187,4 +196,26 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
             f"{path} holds classes that are not trusted: {', '.join(sorted(asked - allowed))}. "
             "If you know where the file comes from, name them in load(path, trusted=[...])"
         )
-    return skops.io.load(path, trusted=sorted(asked))
+    try:
+        model = skops.io.loads(content, trusted=sorted(asked))
+        if not hasattr(model, "get_params"):
+            raise TypeError(f"it holds {type(model).__name__}, which is no estimator")
+        check_arrays(model)
+        forgotten = forget_folders(model)
+    except (Warning, ModelFileError):  # warnings that are errors say what they have to say
+        raise
+    except Exception as error:
+        raise _not_a_model(path, error) from None
+    if forgotten:
+        warnings.warn(
+            f"{path} gives {', '.join(forgotten)}, which skinseg.save does not store; set to None, for a cache from "
+            "elsewhere can run anything",
+            SkinsegWarning,
+            stacklevel=2,
+        )
+    return model
+
+
+def _not_a_model(path: Path, error: Exception) -> ModelFileError:
+    what = str(error) or type(error).__name__
+    return ModelFileError(f"{path}: this is not a model saved by skinseg.save, or it is damaged ({what})")

@@ -232,6 +232,8 @@ class PretrainedClassifier(ClassifierMixin, SkinsegEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         saved = state.pop("_model_hash", "unknown")
+        if state["model"] not in _MODELS:  # the name is of a file
+            raise ModelFileError(f"there is no packaged model {state['model']!r}, but {', '.join(_MODELS)}")
         found = _read_model(state["model"]).sha256
         if saved != found:
             warnings.warn(

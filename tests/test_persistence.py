@@ -19,8 +19,10 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 import skinseg
+import skinseg.features._abcd as abcd
 from skinseg.base import SkinsegEstimator
 from skinseg.exceptions import ModelFileError, VersionMismatchWarning
+from skinseg.features._catalog import GROUPS
 
 CLASSIFIERS = [
     BalancedRandomForestClassifier(5, random_state=0),
@@ -132,6 +134,58 @@ def test_version_of_a_file_is_compared(tmp_path, monkeypatch):
         skinseg.load(path)
     with pytest.warns(VersionMismatchWarning):
         joblib.load(tmp_path / "m.joblib")
+
+
+def test_columns_that_a_group_has_got_since_are_not_given_to_an_older_model(lesions, tmp_path, monkeypatch):
+    pipe = skinseg.make_lesion_pipeline(max_side=48).fit(lesions.images, lesions.target)
+    expected = pipe.predict_proba(lesions.images)
+    path = skinseg.save(pipe, tmp_path / "m.skops")
+    given = abcd.columns_of
+    monkeypatch.setattr(abcd, "columns_of", lambda groups: ["border_compactness", *given(groups)[::-1]])
+    with pytest.warns(VersionMismatchWarning, match=rf"saved with {len(given(GROUPS))} columns.*keeps those"):
+        loaded = skinseg.load(path)
+    np.testing.assert_array_equal(loaded.predict_proba(lesions.images), expected)
+
+
+def test_columns_that_are_not_known_any_more_are_named(lesions, tmp_path, monkeypatch):
+    featurizer = skinseg.ABCDFeaturizer(features=["border_score", "color_count"])
+    path = skinseg.save(featurizer, tmp_path / "m.skops")
+    skinseg.load(path)  # no warning: they are the same
+    groups = skinseg.save(skinseg.ABCDFeaturizer(groups=["color"]), tmp_path / "g.skops")
+    given = abcd.columns_of(["color"])
+    monkeypatch.setattr(abcd, "columns_of", lambda groups: [name for name in given if name != "color_count"])
+    monkeypatch.setattr(abcd, "FEATURES", {name: 0 for name in abcd.FEATURES if name != "color_count"})
+    with pytest.warns(VersionMismatchWarning, match=r"does not know 1 of them \(color_count\): it cannot measure"):
+        loaded = skinseg.load(groups)
+    records = [skinseg.LesionImage(image, mask) for image, mask in zip(lesions.images, lesions.masks, strict=True)]
+    with pytest.raises(ValueError, match=r"the names in skinseg\.features\.FEATURES.*color_count"):
+        loaded.transform(records)
+
+
+def test_estimators_of_wrong_parameters_are_copied(tmp_path):
+    """They are looked at in fit, not before."""
+    for wrong in ("shape", 3):
+        loaded = skinseg.load(skinseg.save(skinseg.ABCDFeaturizer(groups=wrong), tmp_path / "m.skops"))
+        assert loaded.groups == wrong
+    assert skinseg.load(skinseg.save(skinseg.CNNFeaturizer("none"), tmp_path / "m.skops")).network == "none"
+
+
+def test_another_packaged_network_is_told(tmp_path, monkeypatch):
+    path = skinseg.save(skinseg.CNNFeaturizer("melanoma"), tmp_path / "m.skops")
+    skinseg.load(path)
+    found = skinseg.CNNFeaturizer._packaged
+    monkeypatch.setattr(skinseg.CNNFeaturizer, "_packaged", lambda self: found(self)._replace(sha256="f" * 64))
+    with pytest.warns(VersionMismatchWarning, match="'melanoma' of SHA-256 .* this skinseg has f{12}"):
+        skinseg.load(path)
+
+
+def test_a_packaged_model_is_a_name_and_no_path(tmp_path):
+    (tmp_path / "evil.json").write_text("{}")
+    model = skinseg.PretrainedClassifier()
+    skinseg.load(skinseg.save(model, tmp_path / "m.skops"))
+    state = model.__getstate__() | {"model": str(tmp_path / "evil")}
+    with pytest.raises(ModelFileError, match=r"there is no packaged model .*evil', but melanoma"):
+        model.__setstate__(state)
 
 
 def test_what_is_of_this_machine_or_of_fitting_only_is_not_saved(tmp_path):

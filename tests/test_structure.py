@@ -12,7 +12,8 @@ import skinseg
 ROOT = Path(skinseg.__file__).parent
 # lowest first; rooms of one level do not import each other
 LEVELS = [
-    {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "_progress", "resampling", "rule"},
+    {"_quiet"},
+    {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "_foreign", "_progress", "resampling", "rule"},
     {"masks"},
     {"geometry", "reading", "_html"},
     {"_record", "_signature", "annotations"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence, Set
 from difflib import get_close_matches
 from numbers import Integral
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._mapping import load_or_fail, transform_batch
 from ..base import BaseFeaturizer
-from ..exceptions import ImageBatchError
+from ..exceptions import ImageBatchError, VersionMismatchWarning
 from ..images import LesionImage, check_images
 from ._catalog import FEATURES, GROUPS, SOMETIMES, columns_of, measure
 from ._explain import explain_region
@@ -141,6 +142,34 @@ class ABCDFeaturizer(BaseFeaturizer):
         self.verbose = verbose
         self.on_error = on_error
 
+    def __getstate__(self) -> dict[str, Any]:
+        try:
+            columns = self.get_feature_names_out().tolist()
+        except (KeyError, TypeError, ValueError):  # parameters are looked at in fit
+            columns = None
+        return {**super().__getstate__(), "_columns": columns}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        saved = state.pop("_columns", None)
+        super().__setstate__(state)
+        if saved is None or saved == self.get_feature_names_out().tolist():
+            return
+        # what was fitted on the columns goes on getting them, whatever the groups consist of by now
+        self.features = saved
+        gone = [name for name in saved if name not in FEATURES]
+        way_out = "install the version that saved it, or fit it and what follows on it again"
+        warnings.warn(
+            f"ABCDFeaturizer was saved with {len(saved)} columns, and "
+            + (
+                f"this skinseg does not know {len(gone)} of them ({', '.join(gone[:5])}): it cannot measure; {way_out}"
+                if gone
+                else f"its groups have others now; it keeps those it was saved with (features=). Else {way_out}"
+            ),
+            VersionMismatchWarning,
+            stacklevel=2,
+        )
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.requires_fit = self.segmenter is not None
@@ -209,8 +238,7 @@ class ABCDFeaturizer(BaseFeaturizer):
     def _check_ready(self) -> None:
         if self.segmenter is not None:
             check_is_fitted(self, "segmenter_")
-        else:
-            self._validate_params()
+        self._validate_params()
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Get the names of the columns.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -12,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from .._mapping import StepCache, batches_of, fail, hash_of, label_of, warn_of_empty_masks
 from .._version import __version__
 from ..base import BaseFeaturizer
+from ..exceptions import VersionMismatchWarning
 from ..images import LesionImage, check_images
 from ..networks import PackagedNetwork, embed_packaged, letterbox, packaged_network, packaged_networks, run_packaged
 from ..networks._view import VIEWS, WHOLE, has_lesion, view_of
@@ -122,6 +124,25 @@ class CNNFeaturizer(BaseFeaturizer):
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.on_error = on_error
+
+    def __getstate__(self) -> dict[str, Any]:
+        digest = self._packaged().sha256 if self.network in packaged_networks() else None
+        return {**super().__getstate__(), "_network": digest}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        saved = state.pop("_network", None)
+        super().__setstate__(state)
+        found = self._packaged().sha256 if self.network in packaged_networks() else None
+        if saved is not None and saved != found:
+            here = "none of that name" if found is None else f"{found[:12]}..."
+            warnings.warn(
+                f"CNNFeaturizer was saved with a network {self.network!r} of SHA-256 {saved[:12]}..., and this skinseg "
+                f"has {here}: its columns mean something else; fit again what follows on it, or install the version "
+                "that it was saved by",
+                VersionMismatchWarning,
+                stacklevel=2,
+            )
 
     @property
     def _reads_mask(self) -> bool:  # type: ignore[override]

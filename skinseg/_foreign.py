@@ -1,0 +1,185 @@
+"""What is looked at in a model of a file from elsewhere before it is handed out.
+
+The list of classes in `skinseg.persistence` says what may be made of a file;
+this module looks into what was made. Two things in it could do harm without
+a strange class: the arrays of trees, from which compiled code takes positions in
+memory without looking, and folders of caches, whose files are pickles.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["NOT_STORED", "check_arrays", "check_size", "forget_folders", "objects_of"]
+
+# parameters of this machine, or of fitting only
+NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
+_LARGEST = 4 << 30  # bytes; a forest of 1,000 deep trees has less
+_TIGHTEST = 50  # arrays of a model are hardly ever packed more tightly; zeros are, 1,000 to 1
+
+
+def check_size(packed: zipfile.ZipFile, n_bytes: int) -> None:
+    """Refuse an archive that is small and says that it becomes large.
+
+    Parameters
+    ----------
+    packed : ZipFile
+        The archive.
+    n_bytes : int
+        Its size.
+
+    Raises
+    ------
+    ValueError
+        If unpacked it is above 4 GiB and more than 50 times as large.
+    """
+    unpacked = sum(info.file_size for info in packed.infolist())
+    if unpacked > max(_LARGEST, _TIGHTEST * n_bytes):
+        raise ValueError(f"{n_bytes:,} bytes say that they become {unpacked:,}")
+
+
+def objects_of(model: Any) -> Iterator[Any]:
+    """Walk over all that a model holds: attributes, items of containers and of arrays of objects.
+
+    Parameters
+    ----------
+    model : object
+        Such as a fitted pipeline.
+
+    Yields
+    ------
+    object
+        Each once, the model first.
+    """
+    waiting, seen = [model], set()
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen or isinstance(item, type):
+            continue
+        seen.add(id(item))
+        yield item
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            waiting.extend(item)
+        elif isinstance(item, np.ndarray):
+            waiting.extend(item.ravel().tolist() if item.dtype == object else ())
+        else:
+            waiting.extend(getattr(item, "__dict__", {}).values())
+
+
+def forget_folders(model: Any) -> list[str]:
+    """Set to None what `skinseg.save` does not store: caches, callbacks, checkpoints.
+
+    A cache holds pickles, so that a file which names one could have them read.
+
+    Parameters
+    ----------
+    model : object
+        A model of a file; it is changed.
+
+    Returns
+    -------
+    list of str
+        Names of the parameters that were set, sorted.
+    """
+    found = set()
+    for item in objects_of(model):
+        if hasattr(item, "get_params"):
+            for name in NOT_STORED & vars(item).keys():
+                if vars(item)[name] is not None:
+                    setattr(item, name, None)
+                    found.add(name)
+    return sorted(found)
+
+
+def check_arrays(model: Any) -> None:
+    """Refuse trees whose positions lead out of them.
+
+    scikit-learn's compiled code follows the nodes of a tree, and takes columns
+    of the samples, without looking whether they are there.
+
+    Parameters
+    ----------
+    model : object
+        A model of a file.
+
+    Raises
+    ------
+    ValueError
+        If a position is outside, a branch leads back, or an ensemble has other columns than its trees.
+    """
+    owned: set[int] = set()
+    for item in objects_of(model):
+        name = type(item).__name__
+        if hasattr(item, "tree_"):
+            owned.add(id(item.tree_))
+            _check_tree(item.tree_.__getstate__()["nodes"], min(item.n_features_in_, item.tree_.n_features))
+        if hasattr(item, "estimators_"):
+            _check_forest(item)
+        for predictor in objects_of(getattr(item, "_predictors", [])):
+            if type(predictor).__name__ == "TreePredictor":
+                owned.add(id(predictor))
+                _check_predictor(predictor, item.n_features_in_)
+        if name in ("BallTree", "KDTree"):
+            _check_neighbors(item)
+    for item in objects_of(model):
+        if type(item).__name__ in ("Tree", "TreePredictor") and id(item) not in owned:
+            raise ValueError(f"a {type(item).__name__} belongs to no estimator")
+
+
+def _require(right: Any, what: str) -> None:
+    if not np.all(right):
+        raise ValueError(f"{what}: the file is damaged, or made to do harm")
+
+
+def _check_tree(nodes: np.ndarray, n_features: int) -> None:
+    inner = nodes["left_child"] != -1
+    _require(nodes.size > 0, "a tree has no node")
+    _check_children(nodes["left_child"][inner], nodes["right_child"][inner], np.flatnonzero(inner), len(nodes))
+    used = nodes["feature"][inner]
+    _require((used >= 0) & (used < n_features), f"a tree looks at a column outside of {n_features}")
+
+
+def _check_children(left: np.ndarray, right: np.ndarray, parents: np.ndarray, n_nodes: int) -> None:
+    """Children come after their parent, as all trees are grown, so that no branch goes round for ever."""
+    for side in (left.astype(np.int64), right.astype(np.int64)):
+        _require((side > parents) & (side < n_nodes), "a branch of a tree leads to no node")
+
+
+def _check_forest(ensemble: Any) -> None:
+    """Trees of an ensemble are given samples which only the ensemble has looked at."""
+    for part in np.ravel(np.asarray(ensemble.estimators_, dtype=object)):
+        if hasattr(part, "tree_"):
+            n_features = ensemble.n_features_in_
+            _require(part.n_features_in_ <= n_features, f"trees of an ensemble of {n_features} columns have more")
+
+
+def _check_predictor(predictor: Any, n_features: int) -> None:
+    nodes = predictor.nodes
+    inner = nodes["is_leaf"] == 0
+    _require(nodes.size > 0, "a tree has no node")
+    _check_children(nodes["left"][inner], nodes["right"][inner], np.flatnonzero(inner), len(nodes))
+    used = nodes["feature_idx"][inner]
+    _require((used >= 0) & (used < n_features), f"a tree looks at a column outside of {n_features}")
+    sets = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
+    for bits in (predictor.raw_left_cat_bitsets, predictor.binned_left_cat_bitsets):
+        _require(sets < len(bits), "a tree looks at a category outside")
+
+
+def _check_neighbors(tree: Any) -> None:
+    data, order, nodes, bounds = (np.asarray(array) for array in tree.get_arrays())
+    n_samples, n_nodes = len(data), len(nodes)
+    _require(np.array_equal(np.sort(order), np.arange(n_samples)), "a tree of neighbors does not name each sample once")
+    _require(n_nodes == tree.__getstate__()[6] and bounds.shape[1] == n_nodes, "a tree of neighbors has other nodes")
+    _require(bounds.shape[2] == data.shape[1], "a tree of neighbors has other columns")
+    _require(
+        (nodes["idx_start"] >= 0) & (nodes["idx_start"] <= nodes["idx_end"]) & (nodes["idx_end"] <= n_samples),
+        "a node of a tree of neighbors leads outside",
+    )
+    last = 2 * np.arange(n_nodes) + 2 >= n_nodes
+    _require(nodes["is_leaf"][last] != 0, "a branch of a tree of neighbors leads to no node")
