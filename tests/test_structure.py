@@ -14,10 +14,11 @@ ROOT = Path(skinseg.__file__).parent
 LEVELS = [
     {"_quiet"},
     {"exceptions", "_dask", "_names", "_version", "_files", "_docs", "_foreign", "_progress", "resampling", "rule"},
-    {"masks"},
+    {"masks", "_opening", "_tables"},
     {"geometry", "reading", "_html"},
     {"_record", "_signature", "annotations"},
     {"images"},
+    {"_cache"},
     {"field", "artifacts", "synthesis", "_mapping"},
     {"base", "hashing", "skin", "runs"},
     {"doubtful"},

@@ -1,0 +1,64 @@
+"""Warnings that are not to be seen for a while, whatever other threads do meanwhile.
+
+`warnings.catch_warnings` puts another list of filters in the place of the process's own, and the old one back at its
+end. Of two threads whose blocks overlap, the one that ends last puts back the list of the other, and its filters stay
+for good. Here each block adds one filter, which knows its thread, and takes out this one alone.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["ignored_warnings"]
+
+_lock = threading.Lock()
+
+
+class _OfThread:
+    """In the place of a filter's pattern: fits texts of warnings of one thread, until it is told to end."""
+
+    def __init__(self, message: str) -> None:
+        self._pattern = re.compile(message, re.IGNORECASE)
+        self._thread: int | None = threading.get_ident()
+
+    def match(self, text: str) -> bool:
+        return threading.get_ident() == self._thread and self._pattern.match(text) is not None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return re.compile, (self._pattern.pattern, self._pattern.flags)  # scikit-learn hands filters to its workers
+
+    def end(self) -> None:
+        self._thread = None  # somebody may have kept a copy of the list of filters
+
+
+@contextmanager
+def ignored_warnings(category: type[Warning] = Warning, message: str = "") -> Iterator[None]:
+    """Ignore warnings of this thread for a while.
+
+    Those of other threads are treated as before, and afterwards the filters
+    are what they were, in whatever order blocks of several threads end.
+
+    Parameters
+    ----------
+    category : type, default=Warning
+        The class of the warnings.
+    message : str, default=""
+        How their text begins, a regular expression.
+    """
+    fits = _OfThread(message)
+    item: Any = ("ignore", fits, category, None, 0)
+    with _lock:
+        before = warnings.filters
+        warnings.filters = [item, *before]
+    try:
+        yield
+    finally:
+        fits.end()
+        with _lock:
+            rest = [entry for entry in warnings.filters if entry is not item]
+            warnings.filters = before if rest == before else rest
