@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
+import shutil
+import stat
+import sys
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-__all__ = ["exact_floats", "plain_text", "sync_folder", "write_file"]
+__all__ = [
+    "cannot_write",
+    "exact_floats",
+    "growing_file",
+    "growing_folder",
+    "lock_file",
+    "plain_text",
+    "reason_of",
+    "remove_folder",
+    "retold",
+    "sync_folder",
+    "write_file",
+    "writing_errors",
+]
+
+# some network file systems know no locks
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
-def write_file(path: Path, data: bytes, *, durable: bool = True, temporary: Path | None = None) -> None:
+def write_file(
+    path: Path, data: bytes, *, durable: bool = True, temporary: Path | None = None, replace: bool = True
+) -> None:
     """Write a file so that it is either complete or not there.
 
     Parameters
@@ -24,22 +50,241 @@ def write_file(path: Path, data: bytes, *, durable: bool = True, temporary: Path
         an empty file under the name either.
     temporary : Path, default=None
         Folder on the same file system in which the file grows; its own by default.
+    replace : bool, default=True
+        Whether to write over a file that is there.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and is not to be replaced.
+    OSError
+        If there is no room, or no permission; the message names the file.
     """
-    # names have 255 bytes at most, a character up to four of them
-    handle, name = tempfile.mkstemp(dir=temporary or path.parent, prefix=f".{path.name[:60]}.")
+    with growing_file(path, durable=durable, temporary=temporary, replace=replace) as file, writing_errors(path):
+        file.write(data)
+
+
+@contextmanager
+def growing_file(
+    path: Path, *, durable: bool = True, temporary: Path | None = None, replace: bool = True
+) -> Iterator[BinaryIO]:
+    """Give a file to write to, which gets its name when it is complete: where the block ends without an error.
+
+    It grows as ``.<name>.partial``, locked: what a killed process left is taken
+    over by the next one that writes the same file, and two at once write one
+    after the other.
+
+    Parameters
+    ----------
+    path, durable, temporary, replace : object
+        See `write_file`.
+
+    Yields
+    ------
+    file object
+        To write bytes to.
+    """
+    with writing_errors(path):
+        growing, file = _open_growing(path, temporary or path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        if not replace and path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        yield file
+        with writing_errors(path):
+            file.flush()
             if durable:
-                file.flush()
                 os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp made it readable by its owner only
-        os.replace(name, path)
+            if sys.platform == "win32":  # where an open file cannot be renamed
+                file.close()
+            os.replace(growing, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        _discard(growing, file)
         raise
+    finally:
+        with suppress(OSError):  # there was no room for what was left to write
+            file.close()
+
+
+def _hidden(name: str) -> str:
+    """Give a hidden name that belongs to one; names have 255 bytes at most, a character up to four of them."""
+    return f".{name}" if len(name) <= 50 else f".{name[:50]}{zlib.crc32(os.fsencode(name)):08x}"
+
+
+def _discard(growing: Path, file: BinaryIO) -> None:
+    with suppress(OSError, ValueError):
+        if sys.platform == "win32":
+            file.close()
+            growing.unlink()
+        elif os.path.samestat(os.fstat(file.fileno()), os.stat(growing)):  # not that of the next one in line
+            growing.unlink()
+
+
+def _open_growing(path: Path, folder: Path) -> tuple[Path, BinaryIO]:
+    if sys.platform != "win32":
+        growing = folder / f"{_hidden(path.name)}.partial"
+        with suppress(OSError):  # it is another user's, or something else, or there are no locks
+            handle = lock_file(growing, wait=True, needed=True)
+            file = os.fdopen(handle, "wb")
+            found = os.fstat(handle)
+            if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1:
+                file.truncate(0)
+                return growing, file
+            file.close()
+    growing = folder / f"{_hidden(path.name)}.{secrets.token_hex(4)}.partial"
+    return growing, open(growing, "xb")
+
+
+@contextmanager
+def growing_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill, which gets its name when it is complete: where the block ends without an error.
+
+    It grows as ``.<name>.partial``; what a killed process left of it is removed
+    by the next one that makes the same folder.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; there is none yet, or an empty one.
+
+    Yields
+    ------
+    Path
+        The folder to fill.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process is making it.
+    OSError
+        If there is no room, or no permission; the message names the folder.
+    """
+    growing, lock = (path.with_name(f"{_hidden(path.name)}.{what}") for what in ("partial", "lock"))
+    with writing_errors(path):
+        handle = lock_file(lock)
+        if handle < 0:
+            raise BlockingIOError(errno.EAGAIN, "another process is making it")
+    try:
+        with writing_errors(path):
+            remove_folder(growing)
+            growing.mkdir()
+        yield growing
+        with writing_errors(path):
+            sync_folder(growing)
+            os.replace(growing, path)
+            sync_folder(path.parent)
+    finally:
+        remove_folder(growing)
+        with suppress(OSError):  # Windows keeps a file that is open; it is in nobody's way
+            lock.unlink()
+        os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, if it is there, that others may be writing into: they no longer find it."""
+    with suppress(OSError):
+        folder = folder.rename(folder.with_name(f"{folder.name}-{secrets.token_hex(4)}"))
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.01)  # something was written into it meanwhile
+
+
+# ---------------------------------------------------------------------- errors
+
+
+def reason_of(error: OSError) -> str:
+    """Say in a few words why something could not be written."""
+    return error.strerror or (os.strerror(error.errno) if error.errno else str(error))
+
+
+def retold(error: OSError, text: str) -> OSError:
+    """Make an error of the same kind and number with another text."""
+    told = type(error)(text)
+    told.errno = error.errno
+    return told
+
+
+def cannot_write(path: Path, error: OSError) -> OSError:
+    """Name the file of an error, and the way out."""
+    text = f"{path} cannot be written ({reason_of(error)}); make room, or see to the permissions, and call again"
+    return retold(error, text)
+
+
+@contextmanager
+def writing_errors(path: Path) -> Iterator[None]:
+    """Let errors of writing name the file that was to be written: those of the system often name none."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
+
+# ---------------------------------------------------------------------- locks
+
+
+def lock_file(path: Path, *, wait: bool = False, needed: bool = False) -> int:
+    """Lock a file, which is made if need be, for this process (and thread).
+
+    The lock ends when the handle is closed, or the process ends in whatever way.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    wait : bool, default=False
+        Wait while another process has it.
+    needed : bool, default=False
+        Raise where the file system knows no locks; else it is better to work
+        without than not at all.
+
+    Returns
+    -------
+    int
+        The handle, to be closed at the end; -1 if another process has the file.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        try:
+            if not _lock(handle, wait):
+                os.close(handle)
+                return -1
+        except OSError as error:
+            if needed or error.errno not in _NO_LOCKS:
+                os.close(handle)
+                raise
+        except BaseException:
+            os.close(handle)
+            raise
+        try:
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return handle
+        except FileNotFoundError:
+            pass
+        os.close(handle)  # the one that had it has removed it, or given it another name
+
+
+def _lock(handle: int, wait: bool) -> bool:
+    if sys.platform == "win32":
+        import msvcrt
+
+        while True:
+            try:
+                msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return True
+            except OSError:  # it waits for ten seconds only
+                if not wait:
+                    return False
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------- odds and ends
 
 
 def sync_folder(folder: Path) -> None:

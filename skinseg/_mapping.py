@@ -13,15 +13,15 @@ from itertools import islice
 from typing import Any
 
 import cv2
-import joblib
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
 from joblib.parallel import get_active_backend
-from sklearn.utils.validation import check_memory
 from threadpoolctl import ThreadpoolController
 
+from ._cache import ResultCache, StepCache, hash_of
 from ._dask import active_client, stream_on_dask
 from ._progress import Progress
+from ._quiet import ignored_warnings
 from .exceptions import EmptyMaskWarning, ImageBatchError, ImageReadError, ModelFileError
 from .images import LesionImage
 
@@ -205,8 +205,7 @@ def stream_batches(
             for result in results:
                 yield drawn.popleft(), result
     finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it was left early is the caller's own will
+        with ignored_warnings():  # that it was left early is the caller's own will
             results.close()
 
 
@@ -335,104 +334,6 @@ def warn_of_empty_masks(caller: str, names: Sequence[str], total: int, consequen
         EmptyMaskWarning,
         stacklevel=3,
     )
-
-
-class _NotRemembered(Exception):
-    """The cache holds no (intact) entry."""
-
-
-def _remember(key: str, value: Any) -> Any:  # noqa: ARG001 (joblib hashes it)
-    if value is None:
-        raise _NotRemembered
-    return value
-
-
-class ResultCache:
-    """Results kept on disk under a key of our own, by `joblib.Memory`.
-
-    joblib would hash the arguments of a function, which for images means to
-    decode them first; here the key comes from the record (`cache_key`) and
-    from the settings of the step.
-
-    Parameters
-    ----------
-    memory : None, str, path-like or joblib.Memory
-        Folder of the cache; None keeps nothing.
-    """
-
-    def __init__(self, memory: Any) -> None:
-        location = str(memory) if hasattr(memory, "__fspath__") else memory
-        self._call = None if location is None else check_memory(location).cache(_remember, ignore=["value"], verbose=0)
-
-    @property
-    def active(self) -> bool:
-        """Whether anything is kept."""
-        return self._call is not None
-
-    def get(self, key: str) -> Any:
-        """Give the result kept under a key, or None."""
-        if self._call is None:
-            return None
-        try:
-            return self._call(key, None)
-        except _NotRemembered:
-            return None
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep a result; None is never kept."""
-        if self._call is not None and value is not None:
-            self._call(key, value)
-
-
-def hash_of(*parts: Any) -> str:
-    """Hash of anything that joblib can hash."""
-    return str(joblib.hash(parts))
-
-
-class StepCache:
-    """Results of one step with its present settings, an entry an image.
-
-    Parameters
-    ----------
-    memory : None, str, path-like or joblib.Memory
-        Folder of the cache; None keeps nothing.
-    step_key : callable
-        Gives the hash of the step: class, version, parameters, fitted state.
-        It is called once, and only if something is kept.
-    """
-
-    def __init__(self, memory: Any, step_key: Callable[[], str]) -> None:
-        self._results = ResultCache(memory)
-        self._step_key = step_key() if self._results.active else ""
-
-    def call(self, function: Callable[[LesionImage], Any], record: LesionImage) -> tuple[LesionImage, Any]:
-        """Apply a function to a record, or take its result from the cache.
-
-        Returns
-        -------
-        record, result : LesionImage, object
-            The record, decoded if the function had to run, and the result.
-        """
-        key = self.key(record)
-        result = self.get(key)
-        if result is None:
-            record = record.load()
-            result = function(record)
-            self.put(key, result)
-        return record, result
-
-    def key(self, record: LesionImage) -> str:
-        """Give the key of a record; empty where nothing is kept."""
-        return hash_of(self._step_key, record.cache_key()) if self._results.active else ""
-
-    def get(self, key: str) -> Any:
-        """Give the result that is kept under a key, or None."""
-        return self._results.get(key) if key else None
-
-    def put(self, key: str, result: Any) -> None:
-        """Keep a result under a key."""
-        if key:
-            self._results.put(key, result)
 
 
 def object_array(items: Sequence[Any]) -> np.ndarray:

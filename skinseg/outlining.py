@@ -17,8 +17,9 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from ._files import plain_text, write_file
+from ._files import plain_text, reason_of, write_file
 from ._mapping import batches_of, hash_of, load_or_fail, transform_batch
+from ._quiet import ignored_warnings
 from ._signature import is_foreign_mask, signed_png
 from ._version import __version__
 from .base import EXECUTION_PARAMETERS, BaseSegmenter, nested_estimators
@@ -213,7 +214,7 @@ class _SegmentToFiles:
         try:
             write_file(path, signed_png(encoded.tobytes()), durable=self.durable, temporary=self.temporary)
         except OSError as error:
-            text = f"the mask cannot be written: {error.strerror or error}"
+            text = f"the mask cannot be written: {reason_of(error)}"
             if error.errno in _NO_ROOM:
                 raise type(error)(f"{path}: {text}; make room, or see to the folder, and call again to go on") from None
             return text, np.nan, ""
@@ -526,6 +527,5 @@ def quietly(function: Any, *args: Any) -> Any:
     object
         What it gives.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyMaskWarning)
+    with ignored_warnings(EmptyMaskWarning):
         return function(*args)

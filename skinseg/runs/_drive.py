@@ -334,7 +334,7 @@ def _check_places(table: Path | None, errors: Path | None) -> None:
             raise IsADirectoryError(f"{path} is a folder; give the name of a file")
         if path is not None and not path.parent.is_dir():
             raise FileNotFoundError(f"{path} lies in a folder that does not exist; make it first")
-    if table is not None and errors is not None and os.path.abspath(table) == os.path.abspath(errors):
+    if table is not None and errors is not None and os.path.realpath(table) == os.path.realpath(errors):
         raise ValueError(f"{table} cannot be both the table and that of the images with an error; give two names")
 
 

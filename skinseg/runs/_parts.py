@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
 import secrets
-import shutil
 import sys
 import time
 import zlib
@@ -19,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from .._files import sync_folder, write_file
+from .._files import lock_file, reason_of, remove_folder, retold, sync_folder, write_file
 from ..exceptions import RunError
 
 __all__ = ["KEY", "MADE", "STAMP", "PartStore", "stamp_of"]
@@ -110,7 +108,7 @@ class PartStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        remove_folder(self.temporary)
         self._leave()
 
     def _leave(self) -> None:
@@ -128,8 +126,8 @@ class PartStore:
             self._release()
 
     def _open(self) -> None:
-        for old in self.folder.glob(f"{_TEMPORARY}*"):  # of a process that was killed, or its workers
-            shutil.rmtree(old, ignore_errors=True)
+        for old in self.folder.glob(f"{_TEMPORARY}*"):  # of a process that was killed, whose workers may still write
+            remove_folder(old)
         self._find_parts()
         known = self._read_run()
         if self.paths and known is None:
@@ -186,12 +184,10 @@ class PartStore:
 
     def _cannot_write(self, error: OSError) -> OSError:
         text = (
-            f"{self.folder} cannot be written ({error.strerror or error}); rows are kept there while they are made. "
+            f"{self.folder} cannot be written ({reason_of(error)}); rows are kept there while they are made. "
             "What is there stays; make room, or see to the permissions, and call again to go on"
         )
-        told = type(error)(text)
-        told.errno = error.errno
-        return told
+        return retold(error, text)
 
     # ------------------------------------------------------------------ the lock
 
@@ -310,34 +306,13 @@ def take_lock(path: Path) -> int:
         If another process has it.
     """
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        if not _try_lock(handle):
-            os.close(handle)
+        try:
+            handle = lock_file(path)
+        except FileNotFoundError:
+            path.parent.mkdir(exist_ok=True)  # its folder was cleared in between
+            continue
+        if handle < 0:
             raise RunError(
                 f"another process is at work in {path.parent}; wait for it, or stop it, or write to another place"
             )
-        try:
-            same = os.path.samestat(os.fstat(handle), os.stat(path))
-        except FileNotFoundError:
-            same = False
-        if same:
-            return handle
-        os.close(handle)  # its folder was cleared in between
-        path.parent.mkdir(exist_ok=True)
-
-
-def _try_lock(handle: int) -> bool:
-    """Lock a file for this process, until it closes it or ends in any way; False if another one has it."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # some network file systems know no locks: better to work without than not at all
-        return error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
-    return True
+        return handle
