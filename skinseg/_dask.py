@@ -10,7 +10,6 @@ import pickle
 import sys
 import time
 import uuid
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor
@@ -19,6 +18,8 @@ from itertools import islice
 from typing import Any
 
 from joblib.parallel import get_active_backend
+
+from ._quiet import ignored_warnings
 
 __all__ = ["BatchKilledError", "active_client", "stream_on_dask"]
 
@@ -113,8 +114,7 @@ def _send(client: Any, function: Callable[[Any], Any]) -> Any:
     content = cloudpickle.dumps(function)
     if len(content) < _SMALL:
         return function
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # once, as it should be
+    with ignored_warnings(UserWarning, "Sending large graph"):  # once, as it should be
         return client.submit(pickle.loads, content, key=_key("model"))
 
 

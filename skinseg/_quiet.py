@@ -23,17 +23,15 @@ class _OfThread:
     """In the place of a filter's pattern: fits texts of warnings of one thread, until it is told to end."""
 
     def __init__(self, message: str) -> None:
-        self._pattern = re.compile(message, re.IGNORECASE)
+        self.pattern = message  # by this scikit-learn hands filters to its workers
         self._thread: int | None = threading.get_ident()
+        self._compiled = re.compile(message, re.IGNORECASE)
 
     def match(self, text: str) -> bool:
-        return threading.get_ident() == self._thread and self._pattern.match(text) is not None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return re.compile, (self._pattern.pattern, self._pattern.flags)  # scikit-learn hands filters to its workers
+        return threading.get_ident() == self._thread and self._compiled.match(text) is not None
 
     def end(self) -> None:
-        self._thread = None  # somebody may have kept a copy of the list of filters
+        self._thread, self.pattern = None, r"(?!)"  # somebody may have kept a copy of the list of filters
 
 
 @contextmanager

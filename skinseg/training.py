@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier, StratifiedGroupKFold, cross_val_predict
 from sklearn.utils import Bunch, get_tags
 
+from ._quiet import ignored_warnings
 from .bulk import lesion_parts
 from .datasets import load_lesion_table
 from .datasets._table import repeats_of
@@ -148,8 +148,7 @@ def train_from_table(
     estimator
         The fitted model, as saved.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UngroupedWarning)  # said below
+    with ignored_warnings(UngroupedWarning):  # said below
         data = load_lesion_table(
             table,
             image_column=image_column,
@@ -175,9 +174,9 @@ def train_from_table(
         f"{label}: {count}" for label, count in zip(*np.unique(data.target, return_counts=True), strict=True)
     )
     echo(f"{len(data.records)} images ({target_column} {counts}), {len(np.unique(data.groups))} groups, {folds} folds")
-    with tempfile.TemporaryDirectory(prefix="skinseg-") as cache, warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyMaskWarning)  # counted below
-        # every image is measured once: the folds and the final fit take the rows from the cache
+    with tempfile.TemporaryDirectory(prefix="skinseg-") as cache, ignored_warnings(EmptyMaskWarning):
+        # empty masks are counted below; every image is measured once: the folds and the final fit take the rows from
+        # the cache
         pipe = make_lesion_pipeline(
             segmenter, make_classifier(classifier, seed), sampler=resample, metadata=metadata,
             n_jobs=jobs, memory=cache, on_error="nan", verbose=not quiet,
@@ -320,8 +319,7 @@ def _report_outlines(pipe: Any, data: Bunch, jobs: int | None, seed: int, echo: 
     if learnt or not known:
         return
     alone = BatchedPipeline([("segmenter", FrozenEstimator(segmenter))], n_jobs=jobs, on_error="nan").fit(known)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyMaskWarning)
+    with ignored_warnings(EmptyMaskWarning):
         predicted = alone.predict([_without_reference(record) for record in known])
     pairs = [
         (record.origin_plane("reference_mask"), mask)

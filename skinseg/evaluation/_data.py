@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
+from .._quiet import ignored_warnings
 from ..datasets import load_lesion_table
 from ..datasets._table import _equals, _fill_groups, repeats_of
 from ..exceptions import UngroupedWarning
@@ -193,8 +194,7 @@ def load_data(
         If ids of lesions or patients repeat and no groups are given.
     """
     if isinstance(data, (str, os.PathLike)):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UngroupedWarning)  # told below, also without a target
+        with ignored_warnings(UngroupedWarning):  # told below, also without a target
             loaded = load_lesion_table(
                 data, image_column=image_column, mask_column=mask_column, target_column=target_column,
                 group_column=group_column, where=where,

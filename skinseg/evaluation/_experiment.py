@@ -8,9 +8,8 @@ import os
 import platform
 import re
 import shutil
-import tempfile
 import time
-import warnings
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from .._files import write_file
+from .._quiet import ignored_warnings
 from .._version import __version__
 from ..bulk import clinical_columns
 from ..clinical import CLINICAL_COLUMNS
@@ -190,27 +190,21 @@ def run_experiment(
     columns = {name: settings[name] for name in ("image_column", "mask_column", "target_column", "group_column")}
     content = load_data(data, **columns, where=where)
     plan = _plan(content, tested, settings)
+    folder = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}"
     try:  # before the work on images
-        folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+        folder.mkdir()
     except OSError as error:
         raise type(error)(f"{out} cannot be written ({error.strerror}); choose another folder") from None
     try:
         keep = masks and plan.task == "segmentation"
         outcome = plan.run(folder / "masks" if keep else None, n_jobs, verbose)
         experiment = _write(folder, out, plan, outcome, data, started, n_jobs)
-        folder.chmod(0o777 & ~_umask())
         os.replace(folder, out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     experiment.folder = out
     return experiment
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _check_call(out: Any, settings: dict[str, Any]) -> Path:
@@ -450,8 +444,7 @@ def _source_of(model: ModelUnderTest, out: Path) -> dict[str, Any]:
     source = dict(model.source)
     if "file" in source:
         source["file"] = _relative(Path(source["file"]), out)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with ignored_warnings():
         source["parameters"] = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(repr(model.estimator).split()))
     return source
 

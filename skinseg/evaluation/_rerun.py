@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
+from .._quiet import ignored_warnings
 from ..datasets import load_lesion_table
 from ..exceptions import UngroupedWarning
 from ..persistence import load
@@ -99,8 +99,7 @@ def _open_kept(path: Path, mask_column: str | None, description: str) -> Bunch:
     """Give the data of a loader as it gave them, from the table that was kept."""
     header = pd.read_csv(path, nrows=0)
     there: dict[str, Any] = {f"{role}_column": name for role, name in KEPT_COLUMNS.items() if name in header}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UngroupedWarning)  # told again by the experiment
+    with ignored_warnings(UngroupedWarning):  # told again by the experiment
         data = load_lesion_table(path, **there)
     data.frame = data.frame.drop(columns=list(there.values()))
     if mask_column is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils import check_random_state, check_scalar
 
 from .._html import result_html
+from .._quiet import ignored_warnings
 from ..exceptions import LeakageError
 from ..images import check_masks, read_mask
 from ._duplicates import pair_positions
@@ -147,8 +147,7 @@ def _folds_for(test_size: float, most: int) -> tuple[int, int]:
 
 def _folds(labels: np.ndarray, groups: np.ndarray, n_splits: int, seed: int) -> list[np.ndarray]:
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+    with ignored_warnings(UserWarning, "The least populated class"):
         return [test for _, test in splitter.split(np.zeros(len(labels)), labels, groups)]
 
 

@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._mapping import fail, hash_of, label_of, opencv_threads, raise_or_list
+from .._quiet import ignored_warnings
 from .._version import __version__
 from ..base import ImageEstimator
 from ..exceptions import CheckpointError, ModelFileError
@@ -415,8 +416,7 @@ class NetworkEstimator(ImageEstimator):
             raise FileNotFoundError(f"{path}: the folder does not exist; make it first")
         model = self.model_
         if path.suffix == ".keras":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of numpy 2, about how Keras copies its variables
+            with ignored_warnings(DeprecationWarning):  # of numpy 2, about how Keras copies its variables
                 model.save(path)
             return path
         try:
@@ -427,8 +427,7 @@ class NetworkEstimator(ImageEstimator):
                 "to write ONNX files needs onnx and tf2onnx: pip install 'scikit-skinseg[export]'"
             ) from error
         size = self.architecture_["input_size"]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tf2onnx about what TensorFlow and numpy will drop
+        with ignored_warnings():  # of tf2onnx about what TensorFlow and numpy will drop
             model(np.zeros((1, size, size, 3), np.float32))  # Keras exports no model that was never called
             model.export(str(path), format="onnx", verbose=False)
         return path

@@ -79,7 +79,8 @@ def _barrier(labels: np.ndarray, colors: np.ndarray, pairs: tuple[np.ndarray, np
     if not len(first):
         return np.zeros(number)
     steps = np.sqrt(((colors[first] - colors[second]) ** 2).sum(axis=1)) + 1e-3
-    graph = coo_array((steps, (first, second)), shape=(number, number)).tocsr()
+    ends = first.astype(np.int32), second.astype(np.int32)  # scipy before 1.13 finds no ways in graphs of int64
+    graph = coo_array((steps, ends), shape=(number, number)).tocsr()
     edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     return dijkstra(graph, directed=False, indices=edge, min_only=True)
 

@@ -519,10 +519,10 @@ def test_names_and_values_stay_text_in_reports(lesion_files, table, tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_the_work(table, tmp_path, monkeypatch):
-    def refuse(**_):
+    def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
     monkeypatch.setattr("skinseg.evaluation._experiment.segment", None)  # is not come to
     with pytest.raises(PermissionError, match=r"out cannot be written \(Permission denied\); choose another folder"):
         run_experiment("threshold", table, tmp_path / "out", mask_column="mask", group_column="lesion")

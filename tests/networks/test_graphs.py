@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 import sys
 from itertools import pairwise
 
@@ -11,7 +12,6 @@ import pytest
 pytest.importorskip("keras")
 
 from skinseg.networks import bcdu_net, efficientnet_lite_unet, unet
-from skinseg.networks._backend import import_keras
 
 SMALL = {
     "unet": lambda seed=0, size=16, **kw: unet(size, **{"depth": 2, "base_filters": 4, **kw}, seed=seed),
@@ -201,12 +201,19 @@ def test_without_keras_the_error_names_the_extra(monkeypatch):
             build()
 
 
-def test_the_threads_that_joblib_grants_its_workers_are_those_of_tensorflow(monkeypatch):
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
-        monkeypatch.setenv(name, "3")  # noted, to be undone
-    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
-    import_keras()
-    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "3"
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
-    import_keras()
-    assert os.environ["TF_NUM_INTRAOP_THREADS"] == "2"  # what the user has set stays
+@pytest.mark.parametrize(("given", "threads"), [({}, "3"), ({"TF_NUM_INTRAOP_THREADS": "2"}, "2")])
+def test_the_threads_that_joblib_grants_its_workers_are_those_of_tensorflow(tmp_path, given, threads):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nfrom types import SimpleNamespace\n"
+        "look = lambda: print(os.environ['TF_NUM_INTRAOP_THREADS'], os.environ['TF_CPP_MIN_LOG_LEVEL'])\n"
+        "config = SimpleNamespace(list_logical_devices=look)\n"
+    )
+    (tmp_path / "keras.py").write_text("import tensorflow\n")
+    code = (
+        "import os, sys\nfrom skinseg.networks._backend import import_keras\nbefore = dict(os.environ)\n"
+        "assert import_keras() is import_keras() is sys.modules['keras']\nprint(os.environ == before)"
+    )
+    env = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    env |= {"OMP_NUM_THREADS": "3", "PYTHONPATH": str(tmp_path), **given}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.split("\n")[:2] == [f"{threads} 2", "True"]  # asked once, and nothing is left behind
