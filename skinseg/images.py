@@ -13,7 +13,7 @@ from ._record import LesionImage
 from .exceptions import ImageReadError, InvalidImagesError
 from .geometry import Geometry
 from .masks import as_mask, overlap_counts
-from .reading import read_header, read_image, read_mask
+from .reading import pixel_limit, read_header, read_image, read_mask
 
 __all__ = [
     "FRAME_COLUMNS",
@@ -81,7 +81,7 @@ def _image_items(X: Any, caller: str) -> list[dict[str, Any]]:
     raise ValueError(f"{expected}, got {type(X).__name__}{hint}")
 
 
-def _to_record(item: dict[str, Any], max_pixels: int | None) -> LesionImage:
+def _to_record(item: dict[str, Any], max_pixels: float | None) -> LesionImage:
     image = item["image"]
     if isinstance(image, LesionImage):
         planes = {key: value for key, value in item.items() if key != "image"}
@@ -97,7 +97,7 @@ def _to_record(item: dict[str, Any], max_pixels: int | None) -> LesionImage:
     if "mask" in record._planes and isinstance(record._planes["mask"][0], Path):
         path = record._planes["mask"][0]
         try:
-            record._in_origin("mask", read_header(path).shape)
+            record._in_origin("mask", read_header(path, max_pixels=max_pixels).shape)
         except ImageReadError:
             raise
         except ValueError as error:
@@ -105,7 +105,7 @@ def _to_record(item: dict[str, Any], max_pixels: int | None) -> LesionImage:
     return record
 
 
-def check_images(X: Any, estimator: object = None, *, max_pixels: int | None = None) -> list[LesionImage]:
+def check_images(X: Any, estimator: object = None, *, max_pixels: float | None = None) -> list[LesionImage]:
     """Check a sequence of images, all items at once and without decoding any.
 
     Parameters
@@ -117,8 +117,8 @@ def check_images(X: Any, estimator: object = None, *, max_pixels: int | None = N
         ``pixel_size`` and ``name`` (further columns are left aside).
     estimator : object or str, default=None
         Who asks, for the message.
-    max_pixels : int, default=None
-        Refuse larger image files; 250 million pixels if None.
+    max_pixels : int or float, default=None
+        Refuse larger image files, see `skinseg.reading.pixel_limit`.
 
     Returns
     -------
@@ -144,6 +144,7 @@ def check_images(X: Any, estimator: object = None, *, max_pixels: int | None = N
     items = _image_items(X, caller)
     if not items:
         raise ValueError(f"{caller} expected at least one image, got none")
+    max_pixels = pixel_limit(max_pixels)
     records: list[LesionImage] = []
     errors: dict[int, str] = {}
     for index, item in enumerate(items):

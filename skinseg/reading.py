@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
-import io
+import math
 import os
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
+from typing import IO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from ._opening import (
+    MAX_PIXELS,
+    MAX_PIXELS_VARIABLE,
+    OTHER_SIZE,
+    TURNED_BY_PILLOW,
+    Header,
+    check_whole,
+    open_header,
+    opened,
+    pillow_limit_lifted,
+    pixel_limit,
+    said,
+)
+from ._quiet import ignored_warnings
 from .exceptions import ImageReadError
 from .masks import as_mask
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Header", "read_header", "read_image", "read_mask", "read_reduced"]
-
-MAX_PIXELS = 250_000_000
-"""Largest image that is decoded, in pixels (three bytes each)."""
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "MAX_PIXELS_VARIABLE",
+    "Header",
+    "pixel_limit",
+    "read_header",
+    "read_image",
+    "read_mask",
+    "read_reduced",
+]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """File name endings, in lower case, by which images are found in folders."""
 
-_EXIF_ORIENTATION = 0x0112
 # what OpenCV decodes to 8-bit RGB as it should; the rest (CMYK, palettes with an alpha channel, ...) is Pillow's
 _OPENCV_MODES = frozenset({"RGB", "RGBA", "L", "I;16", "I;16B", "I"})
-_TURNED_BY_PILLOW = frozenset({"TIFF"})  # formats whose size in the header is that of the upright image
 _JPEG_FORMATS = frozenset({"JPEG", "MPO"})
 _REDUCED = {
     1: cv2.IMREAD_COLOR_RGB,
@@ -38,96 +52,18 @@ _REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 _REDUCED_BGR = frozenset(_REDUCED.values()) - {cv2.IMREAD_COLOR_RGB}  # OpenCV does not give these as RGB
-_OPENCV_FORMATS = frozenset({"JPEG", "MPO", "PNG", "BMP", "PPM", "WEBP"})
+_OPENCV_FORMATS = frozenset({"JPEG", "MPO", "PNG", "BMP", "WEBP"})
 
 
-class Header(NamedTuple):
-    """What the header of an image file says.
-
-    Parameters
-    ----------
-    shape : tuple of (int, int)
-        Height and width of the upright image.
-    orientation : int
-        EXIF orientation, 1 to 8.
-    mode, format : str
-        Pillow's names of the pixel mode and the file format.
-    """
-
-    shape: tuple[int, int]
-    orientation: int
-    mode: str
-    format: str
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Ignore Pillow's warnings; not in other threads, for the filters belong to the whole process."""
-    if threading.current_thread() is threading.main_thread():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    else:
-        yield
-
-
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ImageReadError(path, "the file does not exist; check the path and the working folder") from None
-    except IsADirectoryError:
-        raise ImageReadError(path, "this is a folder; list the image files in it") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        raise ImageReadError(path, f"the file cannot be opened ({getattr(error, 'strerror', None) or error})") from None
-    if not data:
-        raise ImageReadError(path, "the file is empty (0 bytes); copy or download it again")
-    return data
-
-
-def _open(path: str | os.PathLike[str], source: object, max_pixels: int | None) -> tuple[Image.Image, Header]:
-    """Read the header by Pillow, which decodes nothing yet."""
-    try:
-        with _without_warnings():  # our own limit comes below; odd metadata is no reason to refuse the pixels
-            image = Image.open(source)  # type: ignore[arg-type]
-            orientation = int(image.getexif().get(_EXIF_ORIENTATION, 1) or 1)
-    except UnidentifiedImageError:
-        raise ImageReadError(
-            path,
-            "this is not an image that Pillow or OpenCV can read, whatever its name says; convert it to JPEG or PNG",
-        ) from None
-    except FileNotFoundError:
-        raise ImageReadError(path, "the file does not exist; check the path and the working folder") from None
-    except Image.DecompressionBombError as error:
-        raise ImageReadError(path, f"{error}; shrink the image") from None
-    except (OSError, ValueError, SyntaxError, TypeError, IndexError, OverflowError) as error:
-        raise ImageReadError(path, f"the header of the image is damaged ({error}); copy or download it again") from None
-    width, height = image.size
-    if not 1 <= orientation <= 8:
-        orientation = 1
-    if orientation >= 5 and image.format not in _TURNED_BY_PILLOW:
-        width, height = height, width
-    if width * height == 0:
-        raise ImageReadError(path, f"the image has no pixels ({width} x {height})")
-    limit = MAX_PIXELS if max_pixels is None else max_pixels
-    if width * height > limit:
-        raise ImageReadError(
-            path,
-            f"the image has {width} x {height} = {width * height} pixels, more than the limit of {limit}; shrink it, "
-            "or raise the limit (max_pixels= of read_image, skinseg.reading.MAX_PIXELS elsewhere)",
-        )
-    return image, Header((height, width), orientation, image.mode, image.format or "")
-
-
-def read_header(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> Header:
+def read_header(path: str | os.PathLike[str], *, max_pixels: float | None = None) -> Header:
     """Read size, orientation and kind of an image file without decoding it.
 
     Parameters
     ----------
     path : path-like
         The file.
-    max_pixels : int, default=None
-        Refuse larger images; `MAX_PIXELS` if None.
+    max_pixels : int or float, default=None
+        Refuse larger images, see `pixel_limit`.
 
     Returns
     -------
@@ -139,19 +75,9 @@ def read_header(path: str | os.PathLike[str], *, max_pixels: int | None = None) 
     ImageReadError
         If the file is missing, empty, a folder, no image or too large.
     """
-    try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise ImageReadError(path, "the file is empty (0 bytes); copy or download it again")
-            return _open(path, file, max_pixels)[1]
-    except FileNotFoundError:
-        raise ImageReadError(path, "the file does not exist; check the path and the working folder") from None
-    except IsADirectoryError:
-        raise ImageReadError(path, "this is a folder; list the image files in it") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, ImageReadError):
-            raise
-        raise ImageReadError(path, f"the file cannot be opened ({getattr(error, 'strerror', None) or error})") from None
+    limit = pixel_limit(max_pixels)
+    with opened(path) as file:
+        return open_header(path, file, limit)[1]
 
 
 def _orient(image: np.ndarray, orientation: int) -> np.ndarray:
@@ -168,40 +94,79 @@ def _orient(image: np.ndarray, orientation: int) -> np.ndarray:
 def _is_complete(data: bytes, file_format: str) -> bool:
     """Whether the end mark is there; without it some decoders fill the missing rows with gray in silence."""
     tail = data[-64:]
-    if file_format in ("JPEG", "MPO"):
+    if file_format in _JPEG_FORMATS:
         return b"\xff\xd9" in tail
     return file_format != "PNG" or b"IEND" in tail
 
 
-def _decode(path: str | os.PathLike[str], data: bytes, flags: int, mode: str, max_pixels: int | None) -> np.ndarray:
+def _decode(
+    path: str | os.PathLike[str], source: IO[bytes], image: Image.Image, header: Header, flags: int, mode: str
+) -> np.ndarray:
     """Decode by OpenCV where it is right, else by Pillow, and turn the result upright."""
-    image, header = _open(path, io.BytesIO(data), max_pixels)
-    if header.mode in _OPENCV_MODES and header.format in _OPENCV_FORMATS and _is_complete(data, header.format):
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
-        if pixels is not None:
-            if flags in _REDUCED_BGR:
-                pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
-            return _orient(pixels, header.orientation)
-    if header.mode == "F":
-        raise ImageReadError(path, "the file holds floating point values; save it with 8 or 16 bits a channel")
+    # of an animated PNG file, OpenCV gives the first picture of the animation, which need not be that of the header
+    still = header.format in _JPEG_FORMATS or not getattr(image, "is_animated", False)
+    pixels = _decode_by_opencv(source, header, flags) if still else None
+    if pixels is None:
+        refused = _NOT_DECODED.get((header.format, header.mode), _NOT_DECODED.get(("", header.mode)))
+        if refused is not None:
+            raise ImageReadError(path, refused)
+        height, width = header.shape
+        try:
+            with ignored_warnings():
+                check_whole(source, header.format)
+                if height * width <= (Image.MAX_IMAGE_PIXELS or math.inf):
+                    pixels = _decode_by_pillow(image, mode)
+                else:
+                    with pillow_limit_lifted():
+                        pixels = _decode_by_pillow(image, mode)
+        except Exception as error:  # Pillow's plugins raise nearly everything on damaged data
+            reason = f"the image is damaged or cut short ({said(error)}); copy or download it again"
+            raise ImageReadError(path, reason) from None
+        flags = cv2.IMREAD_COLOR_RGB  # decoded whole
+    if header.format not in TURNED_BY_PILLOW:
+        pixels = _orient(pixels, header.orientation)
+    factor = next((factor for factor, flag in _REDUCED.items() if flag == flags), 1)
+    if pixels.shape[:2] != tuple(-(-side // factor) for side in header.shape):
+        raise ImageReadError(path, OTHER_SIZE)
+    return np.ascontiguousarray(pixels)
+
+
+# what a conversion to 8-bit RGB would have to guess, by format and mode
+_NOT_DECODED = {
+    ("", "F"): "the file holds floating point values; save it with 8 or 16 bits a channel",
+    ("TIFF", "I"): "the file holds signed or 32-bit integers; save it with 8 or 16 bits a channel",
+    ("", "LAB"): "the file holds CIE Lab colors; save it as RGB",
+}
+
+
+def _decode_by_opencv(source: IO[bytes], header: Header, flags: int) -> np.ndarray | None:
+    """Decode what OpenCV decodes faithfully; None for the rest, and where it fails."""
+    if header.mode not in _OPENCV_MODES or header.format not in _OPENCV_FORMATS:
+        return None
+    source.seek(0)
+    data = source.read()
+    if not _is_complete(data, header.format):
+        return None
     try:
-        with _without_warnings():
-            return np.ascontiguousarray(_decode_by_pillow(image, mode))
-    except Exception as error:  # Pillow's plugins raise nearly everything on damaged data
-        reason = f"the image is damaged or cut short ({error}); copy or download it again"
-        raise ImageReadError(path, reason) from None
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:  # such as by limits of its own
+        return None
+    if pixels is not None and flags in _REDUCED_BGR:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels)
+    return pixels
 
 
 def _decode_by_pillow(image: Image.Image, mode: str) -> np.ndarray:
-    image.load()  # turns TIFF files upright and takes their orientation away; others are turned here
-    image = ImageOps.exif_transpose(image)
+    image.load()  # turns TIFF files upright; others are turned by the caller
     if image.mode.startswith("I"):  # Pillow's own conversion clips 16 bits to 255 instead of scaling
-        gray = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return gray if mode == "L" else np.repeat(gray[..., None], 3, axis=-1)
+        levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+        if mode == "L":
+            return levels.astype(np.uint16)
+        return np.repeat((levels >> 8).astype(np.uint8)[..., None], 3, axis=-1)
     return np.asarray(image.convert(mode))
 
 
-def read_image(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> np.ndarray:
+def read_image(path: str | os.PathLike[str], *, max_pixels: float | None = None) -> np.ndarray:
     """Read an image file of any usual kind as 8-bit RGB, upright.
 
     Gray, palette, CMYK and 16-bit files are converted, an alpha channel is
@@ -212,9 +177,10 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int | None = None) -
     ----------
     path : path-like
         The file.
-    max_pixels : int, default=None
-        Refuse larger images before they take memory; 250 million pixels if
-        None.
+    max_pixels : int or float, default=None
+        Refuse larger images before they take memory, see
+        `skinseg.reading.pixel_limit`; 250 million pixels if nothing else is
+        asked for.
 
     Returns
     -------
@@ -240,11 +206,14 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int | None = None) -
     (4, 6, 3)
     >>> folder.cleanup()
     """
-    return _decode(path, _read_bytes(path), cv2.IMREAD_COLOR_RGB, "RGB", max_pixels)
+    limit = pixel_limit(max_pixels)
+    with opened(path) as file:
+        image, header = open_header(path, file, limit)
+        return _decode(path, file, image, header, cv2.IMREAD_COLOR_RGB, "RGB")
 
 
 def read_reduced(
-    path: str | os.PathLike[str], shape: tuple[int, int], *, max_pixels: int | None = None
+    path: str | os.PathLike[str], shape: tuple[int, int], *, max_pixels: float | None = None
 ) -> tuple[np.ndarray, Header]:
     """Read an image file that will be resized anyway: a large JPEG at a half, a quarter or an eighth of its size.
 
@@ -260,7 +229,7 @@ def read_reduced(
         The file.
     shape : tuple of (int, int)
         Height and width to which the upright image will be resized.
-    max_pixels : int, default=None
+    max_pixels : int or float, default=None
         Refuse larger images, see `read_image`.
 
     Returns
@@ -277,19 +246,16 @@ def read_reduced(
         See `read_image`; also if the size in the header is not that of the
         pixels.
     """
-    data = _read_bytes(path)
-    header = _open(path, io.BytesIO(data), max_pixels)[1]
-    height, width = header.shape
-    most = min(height // max(2 * shape[0], 1), width // max(2 * shape[1], 1))
-    factor = 1 if header.format not in _JPEG_FORMATS else max(f for f in _REDUCED if f <= max(most, 1))
-    pixels = _decode(path, data, _REDUCED[factor], "RGB", max_pixels)
-    reduced = -(-height // factor), -(-width // factor)
-    if pixels.shape[:2] not in (header.shape, reduced):  # Pillow, where OpenCV fails, decodes the whole
-        raise ImageReadError(path, "the size in the header is not that of the pixels")
-    return pixels, header
+    limit = pixel_limit(max_pixels)
+    with opened(path) as file:
+        image, header = open_header(path, file, limit)
+        height, width = header.shape
+        most = min(height // max(2 * shape[0], 1), width // max(2 * shape[1], 1))
+        factor = 1 if header.format not in _JPEG_FORMATS else max(f for f in _REDUCED if f <= max(most, 1))
+        return _decode(path, file, image, header, _REDUCED[factor], "RGB"), header
 
 
-def read_mask(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> np.ndarray:
+def read_mask(path: str | os.PathLike[str], *, max_pixels: float | None = None) -> np.ndarray:
     """Read a mask file: lesion where the gray value is above 127.
 
     Parameters
@@ -297,8 +263,8 @@ def read_mask(path: str | os.PathLike[str], *, max_pixels: int | None = None) ->
     path : path-like
         The file, usually an 8-bit PNG of 0 and 255. A file whose largest value
         is 1 counts as a mask of 0 and 1.
-    max_pixels : int, default=None
-        Refuse larger masks; 250 million pixels if None.
+    max_pixels : int or float, default=None
+        Refuse larger masks, see `read_image`.
 
     Returns
     -------
@@ -310,16 +276,18 @@ def read_mask(path: str | os.PathLike[str], *, max_pixels: int | None = None) ->
     ImageReadError
         If the file cannot be read, or holds other values.
     """
-    gray = _decode(path, _read_bytes(path), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, "L", max_pixels)
+    limit = pixel_limit(max_pixels)
+    with opened(path) as file:
+        image, header = open_header(path, file, limit)
+        gray = _decode(path, file, image, header, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH, "L")
     high = int(gray.max())
-    if high > 255:  # 16 bits of which all are used
-        gray = (gray >> 8).astype(np.uint8)
     if high <= 1:
         return as_mask(gray)
-    if high <= 127:
+    middle = 127 if high <= 255 else 32767
+    if high <= middle:
         raise ImageReadError(
             path,
             f"the largest value of this mask is {high}; a mask file holds 0 and 255 (or 0 and 1), convert a label "
             "image with (labels == label) * 255",
         )
-    return gray > 127
+    return gray > middle

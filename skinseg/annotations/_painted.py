@@ -17,7 +17,7 @@ _BETWEEN = 0.25  # share of pixels neither dark nor bright above which it is no 
 _WAY_OUT = "save the mask alone, white lesion on black, as a PNG without smooth edges"
 
 
-def read_painted_mask(path: str | os.PathLike[str], *, max_pixels: int | None = None) -> np.ndarray:
+def read_painted_mask(path: str | os.PathLike[str], *, max_pixels: float | None = None) -> np.ndarray:
     """Read a mask that a tool has saved as an image.
 
     Parameters
@@ -25,8 +25,8 @@ def read_painted_mask(path: str | os.PathLike[str], *, max_pixels: int | None = 
     path : path-like
         The file, usually PNG, of 8 or 16 bits, with gray values, a palette,
         colors or transparency.
-    max_pixels : int, default=None
-        Refuse larger masks; 250 million pixels if None.
+    max_pixels : int or float, default=None
+        Refuse larger masks, see `skinseg.reading.pixel_limit`.
 
     Returns
     -------

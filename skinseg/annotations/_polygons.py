@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from .. import reading
+from ..reading import pixel_limit
 
 __all__ = ["Polygon", "bounds_of", "check_shape", "has_hole", "mask_to_polygons", "polygons_to_mask", "ring_of"]
 
@@ -57,8 +57,9 @@ def check_shape(shape: Sequence[int]) -> tuple[int, int]:
     if len(sides) != 2 or not all(isinstance(side, (int, np.integer)) and not isinstance(side, bool) for side in sides):
         raise ValueError(f"height and width of the image must be two whole numbers, got {shape!r}")
     height, width = map(int, sides)
-    if height < 1 or width < 1 or height * width > reading.MAX_PIXELS:
-        raise ValueError(f"an image of {width} x {height} pixels cannot be: 1 to {reading.MAX_PIXELS:,} pixels")
+    limit = pixel_limit()
+    if height < 1 or width < 1 or height * width > limit:
+        raise ValueError(f"an image of {width} x {height} pixels cannot be: 1 to {limit:,} pixels")
     return height, width
 
 
