@@ -30,9 +30,17 @@ _TRUSTED_OTHERS = frozenset({
     "functools.partial",
     "imblearn.pipeline.Pipeline",
     "numpy.dtype",
+    "numpy.mean",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.cluster._bisect_k_means._BisectingTree",
+    "sklearn.cluster._kmeans._kmeans_single_lloyd",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.feature_selection._mutual_info.mutual_info_classif",
+    "sklearn.feature_selection._mutual_info.mutual_info_regression",
+    "sklearn.feature_selection._univariate_selection.chi2",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
     "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
     "sklearn.gaussian_process.kernels.ConstantKernel",
     "sklearn.gaussian_process.kernels.Product",
@@ -47,6 +55,7 @@ _TRUSTED_OTHERS = frozenset({
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedGroupKFold",
     "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.multiclass._ConstantPredictor",
     "sklearn.neighbors._ball_tree.BallTree",
     "sklearn.neighbors._kd_tree.KDTree",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
@@ -135,7 +144,8 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder does not exist; make it first")
-    write_file(path, skops.io.dumps(_for_storage(estimator)))
+    # a description of many small objects becomes a tenth; weights of networks hardly smaller, and quickly
+    write_file(path, skops.io.dumps(_for_storage(estimator), compression=zipfile.ZIP_DEFLATED, compresslevel=1))
     return path
 
 

@@ -10,12 +10,15 @@ import sklearn
 import skops.io
 from imblearn.ensemble import BalancedRandomForestClassifier
 from imblearn.over_sampling import SMOTE
+from sklearn.cluster import FeatureAgglomeration
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer, roc_auc_score
 from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 import skinseg
@@ -28,6 +31,7 @@ CLASSIFIERS = [
     BalancedRandomForestClassifier(5, random_state=0),
     HistGradientBoostingClassifier(max_iter=3),
     KNeighborsClassifier(3),
+    make_pipeline(VarianceThreshold(1e-9), SelectKBest(k=3), FeatureAgglomeration(2), LogisticRegression()),
     LogisticRegression(max_iter=1000),
     RandomForestClassifier(5, random_state=0),
     SVC(),
