@@ -227,7 +227,7 @@ _BLOCKS = {
             to 60.
         base_url : str, default=None
             Address of a folder that has the files under the same names, such as a
-            mirror in the house; the publisher's if None.
+            mirror in the house, by https; the publisher's if None.
         checksums : dict of str to (str or None), default=None
             Checksums of your own by the name of the file, such as
             ``{{"ISIC-2017_Training_Data.zip": "sha256:..."}}``; None in place of a

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from .._files import write_file
 
@@ -35,6 +36,7 @@ _CHUNK = 1 << 16  # what a cut connection can lose at most
 _AGAIN = {408, 425, 429, 500, 502, 503, 504}  # answers of servers that may be another one later
 _LONGEST_WAIT = 60.0  # s
 _TIMEOUT = 30.0  # s without a byte
+_THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
 _ADVICE = {
     401: "the server asks for a login",
     403: "the server refuses it",
@@ -269,6 +271,7 @@ class ResumingDownloader:
         """Ask for what is missing and write it; raise _CutError if it is not all of it."""
         import requests
 
+        _check_secure(url, url)
         notes, start = self._read_notes(url), self._kept()
         if start and notes.get("total") == start:
             return  # complete, and stopped before it was renamed
@@ -277,7 +280,8 @@ class ResumingDownloader:
         if start and notes:
             headers |= {"Range": f"bytes={start}-", "If-Range": notes["validator"]}
         try:
-            with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as response:
+            hooks = {"response": lambda response, **_: _check_redirect(url, response)}
+            with requests.get(url, headers=headers, stream=True, timeout=self.timeout, hooks=hooks) as response:
                 _check_status(response, url)
                 if response.status_code == 206 and "Range" in headers:
                     total = _total_of_range(response, start)
@@ -314,6 +318,20 @@ class ResumingDownloader:
             for chunk in chunks:
                 file.write(chunk)
                 bar.update(len(chunk))
+
+
+def _check_redirect(url: str, response: Any) -> None:
+    """Look where a server leads to before it is followed."""
+    if response.is_redirect:
+        _check_secure(url, urljoin(response.url, response.headers["location"]))
+
+
+def _check_secure(url: str, asked: str) -> None:
+    """Refuse what anybody on the way could read and change; this machine itself is no way."""
+    parts = urlsplit(asked)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _THIS_MACHINE):
+        leads = "" if asked == url else f"the server leads to {asked}: "
+        raise _NotThereError(f"{url}: {leads}downloads go over https only")
 
 
 def _check_status(response: Any, url: str) -> None:

@@ -16,7 +16,7 @@ from ._download import check_space, disk_errors, size_text
 __all__ = ["MEMBERS", "unpack", "verify_folder"]
 
 MEMBERS = ".members.tsv"  # in each unpacked folder: CRC-32, size and path of every file
-_JUNK = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$)")
+_JUNK = re.compile(rf"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|{re.escape(MEMBERS)}$)")
 _CHUNK = 1 << 20
 
 

@@ -185,6 +185,28 @@ def test_the_second_address_is_tried(server, tmp_path):
         get(server, tmp_path / "b.zip", urls=("x.zip", "y.zip"))
 
 
+@pytest.mark.parametrize(
+    "address", ["http://example.org/a.zip", "ftp://example.org/a.zip", "file:///etc/passwd", "a.zip"]
+)
+def test_only_https(tmp_path, monkeypatch, address):
+    monkeypatch.setattr("requests.get", lambda *args, **kwargs: pytest.fail("it was asked for"))
+    with pytest.raises(OSError, match=f"{address}: downloads go over https only"):
+        download_file((address,), tmp_path / "a.zip", checksum=SHA, delay=0)
+    assert names(tmp_path) == []
+
+
+def test_a_server_that_leads_away_from_https_is_not_followed(server, tmp_path):
+    for target in ("http://example.org/b.zip", "//example.org/b.zip", "ftp://127.0.0.1/b.zip"):
+        server.faults["a.zip"] = [{"status": 302, "headers": {"Location": target}}]
+        with pytest.raises(OSError, match=r"a\.zip: the server leads to .*/b\.zip: downloads go over https only"):
+            get(server, tmp_path / "a.zip")
+    server.faults["a.zip"] = [{"status": 302, "headers": {"Location": "/b.zip"}}]
+    server.files["b.zip"] = DATA
+    get(server, tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == DATA
+    assert [entry.path for entry in server.log] == ["a.zip"] * 4 + ["b.zip"]
+
+
 def test_nobody_there(tmp_path):
     with pytest.raises(OSError, match=r"127.0.0.1:9/a: the connection failed \(.*refused.*\), 1 times"):
         download_file(("http://127.0.0.1:9/a",), tmp_path / "a", n_retries=0, delay=0)
