@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,12 +39,33 @@ NOTICE = "Research software, no medical device: no result is a diagnosis."
 TABLES = (".csv", ".tsv", ".parquet")
 
 
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[list[int]]:
+    """Let SIGTERM, which schedulers send before they kill, end a command as Ctrl-C does; its number is noted."""
+    stopped: list[int] = []
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield stopped
+        return
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class Command(click.Command):
     """A command whose errors of input are one line and not a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _stopped_by_sigterm() as stopped:
+                return super().invoke(ctx)
         except (OSError, ValueError, ImportError, MemoryError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -49,7 +73,7 @@ class Command(click.Command):
             raise click.UsageError(text, ctx) from None
         except KeyboardInterrupt as error:
             click.echo(f"\n{str(error) or 'interrupted'}", err=True)
-            ctx.exit(130)
+            ctx.exit(128 + (stopped[0] if stopped else signal.SIGINT))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are, without rewrapping."""

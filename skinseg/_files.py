@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 __all__ = [
-    "cannot_write",
     "exact_floats",
     "growing_file",
     "growing_folder",
@@ -159,16 +158,16 @@ def growing_folder(path: Path) -> Iterator[Path]:
         If there is no room, or no permission; the message names the folder.
     """
     growing, lock = (path.with_name(f"{_hidden(path.name)}.{what}") for what in ("partial", "lock"))
-    with writing_errors(path):
+    with writing_errors(path, "choose another folder"):
         handle = lock_file(lock)
         if handle < 0:
             raise BlockingIOError(errno.EAGAIN, "another process is making it")
     try:
-        with writing_errors(path):
+        with writing_errors(path, "choose another folder"):
             remove_folder(growing)
             growing.mkdir()
         yield growing
-        with writing_errors(path):
+        with writing_errors(path, "choose another folder"):
             sync_folder(growing)
             os.replace(growing, path)
             sync_folder(path.parent)
@@ -205,19 +204,13 @@ def retold(error: OSError, text: str) -> OSError:
     return told
 
 
-def cannot_write(path: Path, error: OSError) -> OSError:
-    """Name the file of an error, and the way out."""
-    text = f"{path} cannot be written ({reason_of(error)}); make room, or see to the permissions, and call again"
-    return retold(error, text)
-
-
 @contextmanager
-def writing_errors(path: Path) -> Iterator[None]:
+def writing_errors(path: Path, way_out: str = "make room, or see to the permissions, and call again") -> Iterator[None]:
     """Let errors of writing name the file that was to be written: those of the system often name none."""
     try:
         yield
     except OSError as error:
-        raise cannot_write(path, error) from None
+        raise retold(error, f"{path} cannot be written ({reason_of(error)}); {way_out}") from None
 
 
 # ---------------------------------------------------------------------- locks

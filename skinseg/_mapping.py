@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -95,7 +97,30 @@ def in_pool() -> bool:
     return getattr(_here, "in_pool", False)
 
 
-def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any]) -> Any:
+_END_AFTER = 0.5  # seconds between two looks whether the parent is there
+_watched: set[int] = set()
+
+
+def _end_with(parent: int) -> None:
+    """Let this process, a worker, end with the one that works with it.
+
+    joblib's would go on with what was handed out, write files into the next run, and wait for minutes for more.
+    """
+    if os.name == "nt" or os.getppid() != parent or parent in _watched:
+        return
+    _watched.add(parent)
+    threading.Thread(target=_watch, args=[parent], daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_END_AFTER)
+    os._exit(1)
+
+
+def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any], parent: int | None = None) -> Any:
+    if parent is not None:
+        _end_with(parent)
     before = in_pool()
     # a thread of the calling process, or of a Dask worker, where joblib bounds nothing
     _here.in_pool = threading.current_thread() is not threading.main_thread()
@@ -192,12 +217,13 @@ def stream_batches(
             while part := list(islice(batches, _ROUND * effective_n_jobs(n_jobs))):
                 yield from zip(part, parallel(delayed(_run_in_worker)(function, batch) for batch in part), strict=True)
         return
+    parent = os.getpid()
     drawn: deque[Any] = deque()  # results come in the order in which batches were drawn
 
     def tasks() -> Iterator[Any]:
         for batch in batches:
             drawn.append(batch)
-            yield delayed(_run_in_worker)(function, batch)
+            yield delayed(_run_in_worker)(function, batch, parent)
 
     results = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)(tasks())
     try:

@@ -229,6 +229,7 @@ def _ready(records: list[LesionImage], ours: bool) -> list[LesionImage]:
 
 class _SegmentJob(Job):
     name = "segment"
+    keeps_foreign = True  # their masks are there, in the folder that is common to both
     function: _SegmentToFiles
 
     def __init__(
@@ -397,10 +398,10 @@ def segment_to_folder(
     """Outline the lesions of very many files, in a run that can be stopped at any moment and gone on with.
 
     What was done is noted in ``segment.parts`` in the folder of the masks until
-    all images are done. A mask is left as it is if that says so, and if
-    neither its image nor the mask itself changed since; and always if it was
-    changed after it was written, or was not written so at all: somebody may
-    have painted it.
+    all images are done; what a stopped call has done of others stays noted. A
+    mask is left as it is if that says so, and if neither its image nor the mask
+    itself changed since; and always if it was changed after it was written, or
+    was not written so at all: somebody may have painted it.
 
     Parameters
     ----------

@@ -18,6 +18,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from .._docs import fill_doc
+from .._files import write_file
 from ._catalog import Dataset
 from ._download import disk_errors
 from ._isic import ISIC_ID, NAMES
@@ -209,7 +210,7 @@ def fetch_isic_archive(
     folder = get_data_home(data_home) / ARCHIVE.name / key
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SELECTION).write_text("\n".join(options) + "\n", encoding="utf-8")
+        write_file(folder / SELECTION, ("\n".join(options) + "\n").encode())
     _check_licenses(program, options, folder, accept_license, verbose)
     _run([program, "image", "download", *options, str(folder)], verbose)
     return load_isic_archive(folder, target=target, on_missing=on_missing)

@@ -7,9 +7,7 @@ import json
 import os
 import platform
 import re
-import shutil
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +19,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from .._files import write_file
+from .._files import growing_folder, write_file
 from .._quiet import ignored_warnings
 from .._version import __version__
 from ..bulk import clinical_columns
@@ -190,19 +188,10 @@ def run_experiment(
     columns = {name: settings[name] for name in ("image_column", "mask_column", "target_column", "group_column")}
     content = load_data(data, **columns, where=where)
     plan = _plan(content, tested, settings)
-    folder = out.parent / f".{out.name}.{uuid.uuid4().hex[:8]}"
-    try:  # before the work on images
-        folder.mkdir()
-    except OSError as error:
-        raise type(error)(f"{out} cannot be written ({error.strerror}); choose another folder") from None
-    try:
+    with growing_folder(out) as folder:  # made before the work on images
         keep = masks and plan.task == "segmentation"
         outcome = plan.run(folder / "masks" if keep else None, n_jobs, verbose)
         experiment = _write(folder, out, plan, outcome, data, started, n_jobs)
-        os.replace(folder, out)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     experiment.folder = out
     return experiment
 

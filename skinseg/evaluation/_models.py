@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.utils import get_tags
 
 from .. import segmentation
+from .._files import write_file
 from .._names import MODELS, SEGMENTERS
 from ..base import nested_estimators
 from ..networks import packaged_network
@@ -110,7 +110,7 @@ class ModelUnderTest:
         path.parent.mkdir(exist_ok=True)
         try:
             if self.kept is not None:
-                shutil.copyfile(self.kept, path)
+                write_file(path, Path(self.kept).read_bytes())
             else:
                 save(self.estimator, path)
                 load(path)

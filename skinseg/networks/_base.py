@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import os
+import tempfile
 import warnings
 import zipfile
 import zlib
@@ -21,6 +22,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from .._files import write_file
 from .._mapping import fail, hash_of, label_of, opencv_threads, raise_or_list
 from .._quiet import ignored_warnings
 from .._version import __version__
@@ -417,8 +419,7 @@ class NetworkEstimator(ImageEstimator):
         model = self.model_
         if path.suffix == ".keras":
             with ignored_warnings(DeprecationWarning):  # of numpy 2, about how Keras copies its variables
-                model.save(path)
-            return path
+                return _written(path, model.save)
         try:
             import onnx  # noqa: F401
             import tf2onnx  # noqa: F401
@@ -429,8 +430,7 @@ class NetworkEstimator(ImageEstimator):
         size = self.architecture_["input_size"]
         with ignored_warnings():  # of tf2onnx about what TensorFlow and numpy will drop
             model(np.zeros((1, size, size, 3), np.float32))  # Keras exports no model that was never called
-            model.export(str(path), format="onnx", verbose=False)
-        return path
+            return _written(path, lambda place: model.export(str(place), format="onnx", verbose=False))
 
     @classmethod
     def from_keras(cls, path: str | os.PathLike[str], **parameters: Any) -> Self:
@@ -493,3 +493,12 @@ class NetworkEstimator(ImageEstimator):
 def _stamp(source: Any) -> Any:
     """Name and size of a file; what is none as it is."""
     return (source.name, source.stat().st_size) if isinstance(source, Path) else source
+
+
+def _written(path: Path, write: Callable[[Path], object]) -> Path:
+    """Let a library write a file, which gets its name when it is complete."""
+    with tempfile.TemporaryDirectory(prefix="skinseg-") as folder:
+        made = Path(folder) / path.name
+        write(made)
+        write_file(path, made.read_bytes())
+    return path

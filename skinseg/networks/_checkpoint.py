@@ -149,16 +149,17 @@ def claim_folder(folder: str | os.PathLike[str], plan: dict[str, Any]) -> None:
     """
     path = Path(folder) / "training.json"
     path.parent.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(plan, indent=1).encode()
     try:
-        with open(path, "x", encoding="utf-8") as file:
-            json.dump(plan, file, indent=1)
+        write_file(path, content, replace=False)
         return
     except FileExistsError:
         pass
     try:
-        theirs = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        theirs = {"estimator": "one that is just beginning"}
+        theirs = json.loads(path.read_bytes())
+    except ValueError:  # damaged; a checkpoint tells by itself whose it is
+        write_file(path, content)
+        return
     _compare(path, plan, theirs)
 
 

@@ -114,6 +114,7 @@ class Job:
 
     name = ""
     in_workers = True  # False where the function itself shares its work out among workers
+    keeps_foreign = False  # whether rows of images that are not asked for stay for a later call
     doubtful = 0.0  # confidence below which an outline is listed
     n_images: int
     n_jobs: int | None
@@ -313,7 +314,7 @@ def drive(
             summary = RunSummary(out, n_earlier=earlier, seconds=progress.seconds, rate=progress.rate)
             _write_tables(job, store, summary, table, errors)
             job.finish()
-            store.remove()
+            store.remove(keep_foreign=job.keeps_foreign)
             return summary
         except KeyboardInterrupt:
             with suppress(OSError):
@@ -373,13 +374,13 @@ def _find_done(job: Job, store: PartStore, retry_failed: bool) -> dict[int, int]
         if there != position:
             twins[position] = there
     known: dict[int, tuple[str, str, str]] = {}
-    foreign = 0
+    store.foreign = {}
     for number, frame in store.kept_keys():
         rows = zip(frame[KEY], frame[STAMP], frame[MADE], frame["error"], strict=True)
         for row, (key, *state) in enumerate(rows):
             position = first.get(key, -1)
             if position < 0:
-                foreign += 1
+                store.foreign.setdefault(number, []).append(row)
                 continue
             store.part[position], store.row[position] = number, row
             known[position] = (state[0], state[1], state[2])
@@ -398,7 +399,10 @@ def _find_done(job: Job, store: PartStore, retry_failed: bool) -> dict[int, int]
     for count, text in (
         (changed, "changed since an earlier call, done again: {}"),
         (retried, "failed in an earlier call, tried again: {}"),
-        (foreign, "not asked for now, left out: {} of an earlier call"),
+        (
+            sum(map(len, store.foreign.values())),
+            f"not asked for now, {'kept' if job.keeps_foreign else 'left out'}: {{}} of an earlier call",
+        ),
     ):
         if count:
             store.tell(text.format(f"{count:,} image{'s' if count > 1 else ''}"))

@@ -82,6 +82,7 @@ class PartStore:
         self.tell = tell or (lambda _text: None)
         self.batch_size: int | None = None  # of the run that made the rows
         self.paths: dict[int, Path] = {}
+        self.foreign: dict[int, list[int]] = {}  # rows of parts which are of images that were not asked for
         self.part = self.row = np.empty(0, np.int32)  # where the row of each image is; -1 where there is none yet
         self._waiting: list[tuple[Sequence[int], pd.DataFrame]] = []
         self._n_waiting = 0
@@ -206,10 +207,23 @@ class PartStore:
         (self.folder / _RUN).unlink(missing_ok=True)
         self.paths = {}
 
-    def remove(self) -> None:
-        """Take away the rows, when they are in their final place; the folder goes with the end of the block."""
+    def remove(self, *, keep_foreign: bool = False) -> None:
+        """Take away the rows, when they are in their final place; the folder goes with the end of the block.
+
+        Parameters
+        ----------
+        keep_foreign : bool, default=False
+            Keep those of images that were not asked for.
+        """
         self._waiting = []
-        self._clear()
+        old = list(self.paths.values())
+        frames = [self.read(number).iloc[rows] for number, rows in self.foreign.items()] if keep_foreign else []
+        if not frames:
+            self._clear()
+            return
+        self._add_part(pd.concat(frames, ignore_index=True))
+        for path in old:
+            path.unlink(missing_ok=True)
 
     # ------------------------------------------------------------------ rows in
 
@@ -226,16 +240,20 @@ class PartStore:
         """Write what is waiting as a part, and note where each row is."""
         if not self._waiting:
             return
-        data = _to_parquet(pd.concat([frame for _, frame in self._waiting], ignore_index=True))
-        number = max(self.paths, default=-1) + 1
-        name = f"part-{number:06d}-{zlib.crc32(data):08x}.parquet"
-        self._write(name, data)
-        self.paths[number] = self.folder / name
+        number = self._add_part(pd.concat([frame for _, frame in self._waiting], ignore_index=True))
         positions = [position for some, _ in self._waiting for position in some]
         self.part[positions] = number
         self.row[positions] = np.arange(len(positions))
         self._waiting, self._n_waiting = [], 0
         self._written = time.monotonic()
+
+    def _add_part(self, frame: pd.DataFrame) -> int:
+        data = _to_parquet(frame)
+        number = max(self.paths, default=-1) + 1
+        name = f"part-{number:06d}-{zlib.crc32(data):08x}.parquet"
+        self._write(name, data)
+        self.paths[number] = self.folder / name
+        return number
 
     def _write(self, name: str, data: bytes) -> None:
         try:

@@ -1,5 +1,6 @@
 """Segmenters that hold a network: folders that are another's, fits that go on, what callbacks and caches keep."""
 
+import json
 import threading
 
 import cv2
@@ -70,9 +71,14 @@ def test_a_folder_is_claimed_before_the_first_epoch(data, tmp_path):
     tiny(checkpoint_dir=tmp_path, callbacks=[meanwhile]).fit(data.images, data.masks)
     assert len(refused) == 1
     assert "loss is 'dice' and was 'bce_jaccard'" in refused[0]
-    (tmp_path / "training.json").write_text("")  # one that has made its file and not yet written it
-    with pytest.raises(CheckpointError, match="just beginning"):
-        claim_folder(tmp_path, {"estimator": "UNetSegmenter", "seed": 0})
+    plan = json.loads((tmp_path / "training.json").read_text())
+    for damaged in ("", '{"estimator": "UN'):  # nobody's; where there is a checkpoint, that tells whose it is
+        (tmp_path / "training.json").write_text(damaged)
+        claim_folder(tmp_path, plan)
+        assert json.loads((tmp_path / "training.json").read_text()) == plan
+    with pytest.raises(CheckpointError, match="seed is 1 and was "):
+        claim_folder(tmp_path, plan | {"seed": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["history.csv", "training.json"]
 
 
 def test_a_search_with_one_folder_for_all_is_told(data, tmp_path):
