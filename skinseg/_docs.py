@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 __all__ = ["fill_doc"]
 
-Documented = TypeVar("Documented", bound=Callable | type)
+Documented = TypeVar("Documented", bound=Callable[..., Any] | type)
 
 _BLOCKS = {
     "scene": """\

@@ -45,7 +45,7 @@ def _pairs(y_true: Any, y_pred: Any) -> Iterator[tuple[int, np.ndarray, np.ndarr
     return _read(truth, predicted)
 
 
-def _read(truth: list, predicted: list) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def _read(truth: list[Any], predicted: list[Any]) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     for index, pair in enumerate(zip(truth, predicted, strict=True)):
         try:
             true, pred = map(_load, pair)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -19,13 +20,13 @@ __all__ = ["ThresholdSegmenter", "find_threshold", "segment_threshold", "thresho
 
 _RGB = ("red", "green", "blue")
 CHANNELS = (*_RGB, "blue_green", "lightness", "yellowness", "component", "contrast")
-_OF_HISTOGRAM = {
+_OF_HISTOGRAM: dict[str, Callable[..., Any]] = {
     "isodata": filters.threshold_isodata,
     "minimum": filters.threshold_minimum,
     "otsu": filters.threshold_otsu,
     "yen": filters.threshold_yen,
 }
-_OF_VALUES = {
+_OF_VALUES: dict[str, Callable[..., Any]] = {
     "li": filters.threshold_li,
     "mean": filters.threshold_mean,
     "triangle": filters.threshold_triangle,
