@@ -306,6 +306,12 @@ SECTIONS = [
             ),
             ("Checks", "skinseg.testing", "check_image_estimator image_checks all_estimators make_instances"),
             (
+                "Strategies for hypothesis",
+                "skinseg.testing",
+                "images masks images_and_masks lesion_images image_batches ImageBatch array_layouts arrays_of_any_kind "
+                "image_files ImageFile tables IMAGE_KINDS MASK_KINDS FILE_KINDS",
+            ),
+            (
                 "Errors",
                 "skinseg.exceptions",
                 "AnnotationError CheckpointError ImageBatchError ImageReadError InvalidImagesError LeakageError "

@@ -432,11 +432,8 @@ class LesionImage:
         str
             The hash.
         """
-        image = self._stamp or (_file_stamp(self._image) if isinstance(self._image, Path) else self._image)
-        planes = {
-            plane: (_file_stamp(source) if isinstance(source, Path) else source, in_origin)
-            for plane, (source, in_origin) in self._planes.items()
-        }
+        image = self._stamp or _hashed(self._image)
+        planes = {plane: (_hashed(source), in_origin) for plane, (source, in_origin) in self._planes.items()}
         # the geometry of an unread file follows from the file
         geometry = None if self._geometry is None or self._geometry.is_origin else self._geometry
         return str(joblib.hash((image, planes, geometry, self.pixel_size, self.confidence)))
@@ -478,6 +475,16 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 
 def _absolute(source: np.ndarray | Path | ScaledMap) -> np.ndarray | Path | ScaledMap:
     return source.absolute() if isinstance(source, Path) else source
+
+
+def _hashed(source: np.ndarray | Path | ScaledMap) -> Any:
+    """Give what stands for an image or a plane in a key: joblib also hashes how an array lies in memory."""
+    if isinstance(source, Path):
+        return _file_stamp(source)
+    if not isinstance(source, np.ndarray):
+        return source
+    values = np.ascontiguousarray(source)
+    return values.copy() if 1 in values.shape else values  # a side of one pixel may have any stride
 
 
 def _file_stamp(path: Path) -> tuple[str, int, int]:

@@ -98,7 +98,7 @@ def _keep_off_center(foreign: np.ndarray) -> np.ndarray:
     y = (np.arange(height) - (height - 1) / 2) / side
     x = (np.arange(width) - (width - 1) / 2) / side
     near = np.exp(-((y / 0.15) ** 2) / 2)[:, None] * np.exp(-((x / 0.15) ** 2) / 2)[None]
-    area = stats[:, cv2.CC_STAT_AREA]
+    area = np.maximum(stats[:, cv2.CC_STAT_AREA], 1)  # where all is foreign, label 0 has no pixel
     closeness = np.bincount(labels.ravel(), weights=near.ravel(), minlength=count) / area
     keep = (closeness < 0.35) & (area >= 2)
     keep[0] = False  # label 0 is what is not foreign

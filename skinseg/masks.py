@@ -113,7 +113,8 @@ def resize_mask(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if mask.dtype == bool:
         levels = resize_image(mask.view(np.uint8) * np.uint8(255), shape)
         return np.greater(levels, 127, out=levels.view(bool))  # in place: masks of photos have millions of pixels
-    return resize_image(mask.astype(np.float32, copy=False), shape)
+    resized = resize_image(mask.astype(np.float32, copy=False), shape)
+    return np.minimum(resized, 1, out=resized)  # a mean of ones may come out a rounding above
 
 
 class ScaledMap(NamedTuple):
@@ -208,7 +209,8 @@ def clean_mask(
     mask : ndarray of shape (H, W), bool
         The raw mask.
     field : ndarray of shape (H, W), bool, default=None
-        The valid field of view; the result stays inside it.
+        The valid field of view; the result stays inside it, but for the disc
+        of ``fallback`` where no pixel in the middle is valid.
     opening : float, default=0.0
         Diameter of a morphological opening that cuts hairs and specks, as a
         fraction of the longer side of the image, in [0, 1].
