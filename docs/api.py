@@ -305,6 +305,7 @@ SECTIONS = [
                 "object_array EXECUTION_PARAMETERS",
             ),
             ("Checks", "skinseg.testing", "check_image_estimator image_checks all_estimators make_instances"),
+            ("State of the process", "skinseg.testing", "process_untouched process_state"),
             (
                 "Strategies for hypothesis",
                 "skinseg.testing",

@@ -1,4 +1,4 @@
-"""Warnings that are not to be seen for a while, whatever other threads do meanwhile.
+"""Warnings that are not to be seen, and variables that are set, for a while, whatever other threads do meanwhile.
 
 `warnings.catch_warnings` puts another list of filters in the place of the process's own, and the old one back at its
 end. Of two threads whose blocks overlap, the one that ends last puts back the list of the other, and its filters stay
@@ -7,16 +7,18 @@ for good. Here each block adds one filter, which knows its thread, and takes out
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["ignored_warnings"]
+__all__ = ["ignored_warnings", "told_by_environment"]
 
 _lock = threading.Lock()
+_telling = threading.RLock()
 
 
 class _OfThread:
@@ -60,3 +62,22 @@ def ignored_warnings(category: type[Warning] = Warning, message: str = "") -> It
         with _lock:
             rest = [entry for entry in warnings.filters if entry is not item]
             warnings.filters = before if rest == before else rest
+
+
+@contextmanager
+def told_by_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while, as for a library that reads them when it is imported.
+
+    Parameters
+    ----------
+    variables : mapping of str to str
+        Names and values; what the user has set stays.
+    """
+    with _telling:
+        told = {name: value for name, value in variables.items() if name not in os.environ}
+        os.environ.update(told)
+        try:
+            yield
+        finally:
+            for name in told:
+                os.environ.pop(name, None)

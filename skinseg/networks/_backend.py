@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import Any
 
+from .._quiet import told_by_environment
+
 __all__ = ["import_keras"]
 
 _lock = threading.Lock()
@@ -45,13 +47,8 @@ def _import_first() -> None:
     told = {"TF_CPP_MIN_LOG_LEVEL": "2"}  # TensorFlow greets every import with a page of hints
     if "OMP_NUM_THREADS" in os.environ:  # as in workers of joblib, which share the cores; TensorFlow has its own name
         told["TF_NUM_INTRAOP_THREADS"] = os.environ["OMP_NUM_THREADS"]
-    told = {name: value for name, value in told.items() if name not in os.environ}  # what the user has set stays
-    os.environ.update(told)
-    try:
+    with told_by_environment(told):
         import keras  # noqa: F401
 
         if "tensorflow" in sys.modules:  # it reads them when it first looks for devices
             sys.modules["tensorflow"].config.list_logical_devices()
-    finally:
-        for name in told:
-            os.environ.pop(name, None)

@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 
 from .._mapping import batches_of, in_pool
+from .._quiet import told_by_environment
 from ..exceptions import ModelFileError
 
 __all__ = [
@@ -175,7 +176,8 @@ def _session(network: PackagedNetwork) -> Any:
 
 def _open(network: PackagedNetwork, n_threads: int) -> Any:
     try:
-        import onnxruntime
+        with told_by_environment({"ORT_DISABLE_TELEMETRY": "1"}):  # else it reports its use to its maker
+            import onnxruntime
     except ImportError as error:
         raise ImportError(
             f"the packaged networks are run by ONNX Runtime, which cannot be imported ({error}): "

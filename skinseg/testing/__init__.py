@@ -5,6 +5,7 @@ For ours and for others'.
 
 from ._checks import check_image_estimator, image_checks
 from ._discovery import all_estimators, make_instances
+from ._state import process_state, process_untouched
 from ._strategies import (
     IMAGE_KINDS,
     MASK_KINDS,
@@ -36,5 +37,7 @@ __all__ = [
     "lesion_images",
     "make_instances",
     "masks",
+    "process_state",
+    "process_untouched",
     "tables",
 ]

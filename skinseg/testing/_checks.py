@@ -23,6 +23,7 @@ from sklearn.utils.metaestimators import _BaseComposition
 from ..datasets import make_lesions
 from ..exceptions import EmptyMaskWarning, ImageBatchError, VersionMismatchWarning
 from ..images import LesionImage
+from ._state import process_untouched
 
 __all__ = ["check_image_estimator", "image_checks"]
 
@@ -428,16 +429,11 @@ def check_set_output(estimator: Any) -> None:
         assert isinstance(result[0], LesionImage)
 
 
-def check_random_state_untouched(estimator: Any) -> None:
-    """The global random state is left as it was."""
-    before = np.random.get_state(legacy=True)
-    fitted, X = _fitted(estimator)
-    _run(fitted, X)
-    after = np.random.get_state(legacy=True)
-    assert isinstance(before, tuple)
-    assert isinstance(after, tuple)
-    assert before[2:] == after[2:]
-    np.testing.assert_array_equal(before[1], after[1])
+def check_process_untouched(estimator: Any) -> None:
+    """Random states, working folder, filters of warnings, threads and all else of the process are left as they were."""
+    with process_untouched():
+        fitted, X = _fitted(estimator)
+        _run(fitted, X)
 
 
 def check_labels_are_no_masks(estimator: Any) -> None:
@@ -533,7 +529,7 @@ _CHECKS: tuple[Callable[[Any], None], ...] = (
     check_n_jobs,
     check_memory,
     check_set_output,
-    check_random_state_untouched,
+    check_process_untouched,
     check_labels_are_no_masks,
     check_segmenter_scores,
     check_masks_of_other_sizes,
