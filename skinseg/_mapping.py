@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import time
 import warnings
@@ -12,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from itertools import islice
+from multiprocessing import current_process
 from typing import Any
 
 import cv2
@@ -97,24 +99,26 @@ def in_pool() -> bool:
     return getattr(_here, "in_pool", False)
 
 
-_END_AFTER = 0.5  # seconds between two looks whether the parent is there
+_LOOKS = 0.5  # seconds between two looks whether the parent is there
 _watched: set[int] = set()
 
 
 def _end_with(parent: int) -> None:
-    """Let this process, a worker, end with the one that works with it.
+    """Let this process, where it is a worker of another, end with that.
 
     joblib's would go on with what was handed out, write files into the next run, and wait for minutes for more.
     """
-    if os.name == "nt" or os.getppid() != parent or parent in _watched:
-        return
+    if sys.platform == "win32" or getattr(current_process(), "_parent_pid", None) != parent or parent in _watched:
+        return  # a thread of the parent, or a worker on another machine
     _watched.add(parent)
+    if os.getppid() != parent:
+        os._exit(1)
     threading.Thread(target=_watch, args=[parent], daemon=True).start()
 
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_END_AFTER)
+        time.sleep(_LOOKS)
     os._exit(1)
 
 
