@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from .._files import write_file
+from .._files import lock_file, reason_of, write_file
 
 __all__ = [
     "DiskError",
@@ -138,7 +138,7 @@ def disk_errors(folder: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             text = f"the disk of {folder} is full; make room and call again, what has arrived is kept"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            text = f"{folder} cannot be written ({error.strerror}); give another data_home, or set SKINSEG_HOME"
+            text = f"{folder} cannot be written ({reason_of(error)}); give another data_home, or set SKINSEG_HOME"
         else:
             text = f"{folder}: {error}"
         raise DiskError(text) from None
@@ -155,27 +155,11 @@ def locked(path: Path) -> Iterator[None]:
     path : Path
         The file to lock; made if it is not there, and left.
     """
-    with open(path, "a+b") as file:
-        if os.name == "nt":  # pragma: no cover
-            import msvcrt
-
-            while True:
-                try:
-                    file.seek(0)
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined]
-                    break
-                except OSError:  # it waits for ten seconds only
-                    continue
-            try:
-                yield
-            finally:
-                file.seek(0)
-                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    handle = lock_file(path, wait=True)
+    try:
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -318,6 +302,8 @@ class ResumingDownloader:
             for chunk in chunks:
                 file.write(chunk)
                 bar.update(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())  # before it gets its name
 
 
 def _check_redirect(url: str, response: Any) -> None:

@@ -74,6 +74,8 @@ def unpack(archive: Path, target: Path, *, work: Path, verbose: bool = False) ->
             old = work / f"old-{uuid.uuid4().hex}"
             if target.exists():
                 os.replace(target, old)
+            if hasattr(os, "sync"):
+                os.sync()  # thousands of files, one by one, would take minutes
             os.replace(fresh, target)
             shutil.rmtree(old, ignore_errors=True)
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError) as error:
