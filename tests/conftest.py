@@ -1,4 +1,6 @@
+import csv
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -42,6 +44,42 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "realdata" in item.keywords:
                 item.add_marker(skip)
+
+
+class ListedSkips:
+    """A test may be skipped for a reason of listed_skips.csv, and for no other: the run fails if one was."""
+
+    def __init__(self):
+        with open(Path(__file__).with_name("listed_skips.csv"), encoding="utf-8", newline="") as file:
+            self.listed = [row["reason"] for row in csv.DictReader(file)]
+        self.unlisted = []
+
+    def allows(self, reason):
+        return any(re.match(f"(Skipped: )?({listed})", reason) for listed in self.listed)
+
+    def _look(self, report):
+        if report.skipped and not hasattr(report, "wasxfail"):
+            reason = str(report.longrepr[2])
+            if not self.allows(reason):
+                self.unlisted.append(f"{report.nodeid}: {reason}")
+
+    def pytest_runtest_logreport(self, report):
+        self._look(report)
+
+    def pytest_collectreport(self, report):
+        self._look(report)
+
+    def pytest_sessionfinish(self, session):
+        if self.unlisted and session.exitstatus == 0:
+            session.exitstatus = 1
+
+    def pytest_terminal_summary(self, terminalreporter):
+        for line in self.unlisted:
+            terminalreporter.write_line(f"SKIPPED FOR A REASON THAT IS NOT IN listed_skips.csv {line}", red=True)
+
+
+def pytest_sessionstart(session):
+    session.config.pluginmanager.register(ListedSkips(), "listed skips")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,6 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("name", CASES)
 def test_example_runs(name, tmp_path):
-    pytest.importorskip("matplotlib")
     done = subprocess.run(
         [sys.executable, "-W", "error", FOLDER / f"{name}.py"],
         cwd=tmp_path, env={**os.environ, "MPLBACKEND": "Agg"}, capture_output=True, text=True, check=False,

@@ -38,8 +38,6 @@ def run_command(line):
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory):
     """The folder after all steps."""
-    pytest.importorskip("matplotlib")
-    pytest.importorskip("jinja2")
     folder = tmp_path_factory.mktemp("photos")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -332,7 +332,7 @@ def test_data_home(tmp_path, monkeypatch):
         skinseg.datasets.get_data_home(tmp_path / "file" / "below")
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="may write everywhere")
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written(tmp_path):  # pragma: no cover
     tmp_path.chmod(0o500)
     with pytest.raises(DiskError, match="cannot be written"):

@@ -92,7 +92,6 @@ def test_points_of_the_rule():
 
 @pytest.fixture(scope="module")
 def script():
-    pytest.importorskip("matplotlib")
     path = ROOT / "benchmarks" / "experiments" / "abcd_pictures.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
