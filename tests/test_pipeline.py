@@ -178,8 +178,8 @@ def test_each_file_is_decoded_once(files, monkeypatch):
     from skinseg import reading
 
     calls = []
-    read = reading._read_bytes
-    monkeypatch.setattr(reading, "_read_bytes", lambda path: calls.append(path) or read(path))
+    decode = reading._decode
+    monkeypatch.setattr(reading, "_decode", lambda path, *args: calls.append(path) or decode(path, *args))
     for steps in (
         [("r", ImageResizer(64)), ("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())],
         [("s", ThresholdSegmenter()), ("f", ABCDFeaturizer())],

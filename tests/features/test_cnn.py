@@ -81,8 +81,8 @@ def test_union_decodes_each_file_once(lesions, tmp_path, monkeypatch):
         paths.append(tmp_path / f"{index}.png")
         cv2.imwrite(str(paths[-1]), image[..., ::-1])
     read = []
-    original = reading._read_bytes
-    monkeypatch.setattr(reading, "_read_bytes", lambda path: read.append(str(path)) or original(path))
+    original = reading._decode
+    monkeypatch.setattr(reading, "_decode", lambda path, *args: read.append(str(path)) or original(path, *args))
     union = FeatureUnion(
         [
             ("abcd", ABCDFeaturizer(groups=["border"])),
