@@ -46,7 +46,7 @@ class ABCDFeaturizer(BaseFeaturizer):
 
     A feature is NaN only where it is not there: all of an empty mask,
     millimeters without a pixel size, what needs skin where none is in view,
-    structures of a lesion that is too small. `explain` tells the reasons.
+    colors of a gray image, structures of a lesion that is too small. `explain` tells the reasons.
 
     This is research software and no medical device: the numbers describe an
     image and are no diagnosis.

@@ -43,7 +43,8 @@ SOMETIMES = frozenset(
     or re.match(
         r"tds|structure_(network|homogeneous|streaks|dots|globules|count)$|border_(score|sharpness|abrupt)", name
     )
-    or re.match(r"color_contrast|color_[lab]_(halo_)?contrast|color_relative_[lab]_(low|median|high)", name)
+    or re.match(r"color_l_halo_contrast|color_relative_l_(low|median|high)", name)
+    or (feature.group == "color" and not color.OF_LIGHT.match(name))
 )
 """Features that a lesion may be without; every other one is finite for every mask that is not empty."""
 

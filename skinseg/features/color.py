@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from typing import Any
 
 import cv2
@@ -54,8 +55,13 @@ _PATCH = 0.025  # radius, in the same radii, of the smallest patch of a color; t
 _VEIL = ((24.0, 62.0), 16.0, 8.0)  # lightness, highest a* and b* of blue-white veil
 _SCAR = (56.0, 15.0)  # least lightness and highest chroma of what looks like regression
 _NO_SKIN = "no skin in view around the lesion"
+_NO_COLOR = "the image is gray"
+_GRAY = 2  # levels by which the channels of a gray image may differ
 _HALO = 0.15  # reach of the skin next to the outline, in radii of the disc of equal area
 _BINS = (8.0, 6.0, 6.0)  # CIELAB units of a cell of the color histogram
+
+OF_LIGHT = re.compile(r"color_(l_|relative_l_|value_)")
+"""Names of features of lightness alone, which a gray image has."""
 
 _STOLZ = "after Stolz et al., Eur. J. Dermatol. 4 (1994) 521-527"
 _CIE = "CIE 15:2018 (CIELAB, D65)"
@@ -405,8 +411,27 @@ def _measure_clinical(region: LesionRegion) -> dict[str, float]:
     return values
 
 
+def _is_gray(region: LesionRegion) -> bool:
+    """Whether the image has no colors, but for the rounding of a JPEG file."""
+    red, green, blue = cv2.split(region.at(_SIZE).image)
+    apart = cv2.max(red, cv2.max(green, blue)) - cv2.min(red, cv2.min(green, blue))
+    return int(apart.max()) <= _GRAY
+
+
+def _if_colored(measure: Callable[[LesionRegion], dict[str, float]]) -> Callable[[LesionRegion], dict[str, float]]:
+    """Measure only the light of a gray image: adapted to the skin, its grays would be taken for blue."""
+
+    def measured(region: LesionRegion) -> dict[str, float]:
+        values = measure(region)
+        if region.once(_is_gray):
+            values |= region.not_measured([name for name in values if not OF_LIGHT.match(name)], _NO_COLOR)
+        return values
+
+    return measured
+
+
 BLOCKS = tuple(
-    Block(tuple(feature._replace(working_size=_SIZE) for feature in features), measure)
+    Block(tuple(feature._replace(working_size=_SIZE) for feature in features), _if_colored(measure))
     for features, measure in (
         (_CIELAB_FEATURES, _measure_cielab),
         (_RELATIVE_FEATURES, _measure_relative),
@@ -453,7 +478,8 @@ def measure_color(
     -------
     dict of str to float
         The group ``color`` of `skinseg.features.FEATURES`. Contrasts are NaN
-        where there is no skin in view, all is NaN for an empty mask.
+        where there is no skin in view, all but what is of lightness alone is
+        NaN for a gray image, and all is NaN for an empty mask.
 
     References
     ----------
@@ -493,9 +519,11 @@ def explain_color(region: LesionRegion) -> dict[str, Any]:
     -------
     dict
         ``color_map``, of the shape of the region: the position in
-        `COLOR_NAMES`, -1 for skin and transitions, -2 where no color is
-        looked at; and the ``skin`` mask that the lesion is compared with.
+        `COLOR_NAMES`, -1 for skin, transitions and gray images, -2 where no
+        color is looked at; and the ``skin`` mask that the lesion is compared with.
     """
     labels = region.once(_Adapted).labels()
+    if region.once(_is_gray):
+        labels = np.minimum(labels, -1)
     whole = cv2.resize(labels, region.mask.shape[::-1], interpolation=cv2.INTER_NEAREST)
     return {"color_map": whole, "skin": region.skin}
