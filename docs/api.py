@@ -16,7 +16,11 @@ SECTIONS = [
             ("Records", "skinseg", "LesionImage Geometry check_images check_masks"),
             ("", "skinseg.images", "is_label_sequence mean_jaccard FRAME_COLUMNS"),
             ("Files", "skinseg", "read_image read_mask"),
-            ("", "skinseg.reading", "Header read_header read_reduced IMAGE_SUFFIXES MAX_PIXELS"),
+            (
+                "",
+                "skinseg.reading",
+                "Header pixel_limit read_header read_reduced IMAGE_SUFFIXES MAX_PIXELS MAX_PIXELS_VARIABLE",
+            ),
             (
                 "Masks",
                 "skinseg.masks",

@@ -27,6 +27,7 @@ __all__ = [
     "doubtful_options",
     "finish_run",
     "hash_of_file",
+    "max_pixels",
     "note",
     "quiet",
     "run_options",
@@ -88,6 +89,22 @@ def command(group: click.Group, name: str, *examples: str) -> Callable[[Callable
     return group.command(name, cls=Command, epilog=epilog)
 
 
+def _take_limit(context: click.Context, _option: click.Parameter, text: str | None) -> None:
+    """Let a limit hold while the command runs, in its workers as well."""
+    if text is None:
+        return
+    from ._opening import limit_of_caller
+
+    known = text.strip().lower()
+    if known != "none" and not (known.isascii() and known.isdigit() and int(known) >= 1):
+        raise click.BadParameter(f"{text!r} is no whole number of pixels of at least 1, nor none for no limit")
+    context.with_resource(limit_of_caller(known))
+
+
+max_pixels = click.option(
+    "--max-pixels", metavar="N|none", expose_value=False, callback=_take_limit,
+    help="Refuse larger images; 250 million pixels by default, or what SKINSEG_MAX_PIXELS in the environment says.",
+)  # fmt: skip
 quiet = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 
 

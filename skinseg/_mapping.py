@@ -11,7 +11,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from multiprocessing import current_process
 from typing import Any
@@ -24,10 +24,12 @@ from threadpoolctl import ThreadpoolController
 
 from ._cache import ResultCache, StepCache, hash_of
 from ._dask import active_client, stream_on_dask
+from ._opening import limit_of_caller
 from ._progress import Progress
 from ._quiet import ignored_warnings
 from .exceptions import EmptyMaskWarning, ImageBatchError, ImageReadError, ModelFileError
 from .images import LesionImage
+from .reading import MAX_PIXELS_VARIABLE, pixel_limit
 
 __all__ = [
     "ResultCache",
@@ -122,14 +124,16 @@ def _watch(parent: int) -> None:
     os._exit(1)
 
 
-def _run_in_worker(function: Callable[..., Any], batch: Sequence[Any], parent: int | None = None) -> Any:
+def _run_in_worker(
+    function: Callable[..., Any], batch: Sequence[Any], parent: int | None = None, limit: str | None = None
+) -> Any:
     if parent is not None:
         _end_with(parent)
     before = in_pool()
     # a thread of the calling process, or of a Dask worker, where joblib bounds nothing
     _here.in_pool = threading.current_thread() is not threading.main_thread()
     try:
-        with opencv_threads(1):
+        with opencv_threads(1), limit_of_caller(limit):
             return function(batch)
     finally:
         _here.in_pool = before
@@ -206,20 +210,24 @@ def stream_batches(
     batch, result : object, object
         The batch and what the function gave.
     """
+    pixel_limit()  # once, and not as the error of every image
+    limit = os.environ.get(MAX_PIXELS_VARIABLE, "")  # workers may be older than it
     client = active_client()
     if n_jobs == 1 or (client is None and effective_n_jobs(n_jobs) == 1):
         for batch in batches:
             yield batch, function(batch)
         return
     if client is not None:
-        with closing(stream_on_dask(client, _run_in_worker, function, batches)) as stream:
+        work = partial(_run_in_worker, limit=os.environ.get(MAX_PIXELS_VARIABLE))  # if unset, that of the workers
+        with closing(stream_on_dask(client, work, function, batches)) as stream:
             yield from stream
         return
     if not get_active_backend()[0].supports_return_generator:  # such as Ray's: some batches at a time
         batches = iter(batches)
         with Parallel(n_jobs=n_jobs, batch_size=1) as parallel:
             while part := list(islice(batches, _ROUND * effective_n_jobs(n_jobs))):
-                yield from zip(part, parallel(delayed(_run_in_worker)(function, batch) for batch in part), strict=True)
+                tasks_of_part = (delayed(_run_in_worker)(function, batch, None, limit) for batch in part)
+                yield from zip(part, parallel(tasks_of_part), strict=True)
         return
     parent = os.getpid()
     drawn: deque[Any] = deque()  # results come in the order in which batches were drawn
@@ -227,7 +235,7 @@ def stream_batches(
     def tasks() -> Iterator[Any]:
         for batch in batches:
             drawn.append(batch)
-            yield delayed(_run_in_worker)(function, batch, parent)
+            yield delayed(_run_in_worker)(function, batch, parent, limit)
 
     results = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs", batch_size=1)(tasks())
     try:

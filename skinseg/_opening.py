@@ -35,6 +35,7 @@ __all__ = [
     "TURNED_BY_PILLOW",
     "Header",
     "check_whole",
+    "limit_of_caller",
     "open_header",
     "opened",
     "pillow_limit_lifted",
@@ -176,6 +177,34 @@ def pixel_limit(max_pixels: float | None = None) -> float:
             f"{MAX_PIXELS} (at least 1), to none for no limit, or take it away"
         )
     return limit
+
+
+@contextmanager
+def limit_of_caller(text: str | None) -> Iterator[None]:
+    """Let the limit of the process that handed out the work be that of a worker, which may be older.
+
+    Parameters
+    ----------
+    text : str or None
+        What the environment variable holds there, empty where it is not set;
+        None leaves the limit of the worker.
+    """
+    before = os.environ.get(MAX_PIXELS_VARIABLE, "")
+    if text is None or text == before:  # as in a thread of the same process
+        yield
+        return
+    _set_limit(text)
+    try:
+        yield
+    finally:
+        _set_limit(before)
+
+
+def _set_limit(text: str) -> None:
+    if text:
+        os.environ[MAX_PIXELS_VARIABLE] = text
+    else:
+        os.environ.pop(MAX_PIXELS_VARIABLE, None)
 
 
 def _refusal(path: str | os.PathLike[str], error: Exception) -> ImageReadError:

@@ -22,6 +22,7 @@ from ._command import (
     doubtful_options,
     finish_run,
     hash_of_file,
+    max_pixels,
     note,
     quiet,
     run_options,
@@ -117,6 +118,7 @@ def _make_segmenter(name: str, *, learns: bool = False) -> Any:
 @_segmenter
 @doubtful_options
 @run_options
+@max_pixels
 @_jobs
 @quiet
 def segment(
@@ -165,6 +167,7 @@ def segment(
 @click.option("--groups", metavar="A,B,...", help="Groups of features, separated by commas; all by default.")
 @_pixel_size
 @run_options
+@max_pixels
 @_jobs
 @quiet
 def features(
@@ -232,6 +235,7 @@ def features(
     show_default=True,
     help="Seed of folds, model and intervals.",
 )
+@max_pixels
 @_jobs
 @quiet
 def train(table: Path, out: Path, **options: Any) -> None:
@@ -293,6 +297,7 @@ def _load_classifier(name: str) -> Any:
 @click.option("--image-column", default="image", show_default=True, help="Its column of image files, matched by name.")
 @_pos_label
 @run_options
+@max_pixels
 @_jobs
 @quiet
 def predict(
@@ -368,6 +373,7 @@ def predict(
 @click.option("--masks", is_flag=True, help="Keep the masks, in the form of the ISIC challenges.")
 @click.option("--no-duplicates", is_flag=True, help="Do not look for duplicates and leaks.")
 @click.option("--rerun", type=click.Path(path_type=Path), metavar="JSON", help="Run this experiment.json again.")
+@max_pixels
 @_jobs
 @quiet
 def evaluate(table: Path | None, out: Path, models: tuple[str, ...], rerun: Path | None, **options: Any) -> None:
@@ -469,6 +475,7 @@ def compare(first: Path, second: Path, out: Path | None, models: str | None, see
 @_pixel_size
 @click.option("--title", default="Skin lesions", show_default=True, help="At the top.")
 @click.option("--no-cards", is_flag=True, help="Overview and gallery only: faster, and a smaller file.")
+@max_pixels
 @_jobs
 @quiet
 def report(

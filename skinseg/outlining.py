@@ -21,6 +21,7 @@ from ._files import plain_text, reason_of, write_file
 from ._mapping import batches_of, hash_of, load_or_fail, transform_batch
 from ._quiet import ignored_warnings
 from ._signature import is_foreign_mask, signed_png
+from ._tables import table_bytes
 from ._version import __version__
 from .base import EXECUTION_PARAMETERS, BaseSegmenter, nested_estimators
 from .doubtful import DoubtfulFolder
@@ -136,7 +137,7 @@ def write_table(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
         data = table.to_parquet(index=False)
     else:
         separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        data = table.to_csv(index=False, sep=separator).encode()
+        data = table_bytes(table, separator=separator)
     write_file(path, data)
 
 

@@ -15,6 +15,7 @@ from joblib import Parallel, delayed
 from sklearn.utils import Bunch
 
 from .._files import write_file
+from .._tables import table_bytes
 from ..doubtful._layout import IMAGES, MASK_SUFFIX, TABLE, Entry, key_of, read_entries
 from ..doubtful._sources import AnnotationIndex, Outline, files_below
 from ..exceptions import AnnotationError, ImageReadError, MissingFilesError, MissingFilesWarning
@@ -359,7 +360,7 @@ def _bunch(
     if out is None:
         frame = frame.drop(columns="mask")
     else:
-        write_file(out / "corrections.csv", frame.to_csv(index=False).encode("utf-8", "backslashreplace"))
+        write_file(out / "corrections.csv", table_bytes(frame))
     n_corrected = int(frame["corrected"].sum())
     known = f" of {TABLE}" if kept[0][0].entry is not None else ""
     return Bunch(

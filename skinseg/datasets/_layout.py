@@ -15,6 +15,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.utils import Bunch
 
+from .._tables import read_text_table, some_of
 from ..clinical import normalized_clinical
 from ..exceptions import ImageReadError, MissingFilesError, MissingFilesWarning
 from ..reading import IMAGE_SUFFIXES, read_image, read_mask
@@ -294,18 +295,12 @@ def read_cells(path: Path, **how: Any) -> pd.DataFrame:
 
     Raises
     ------
+    FileNotFoundError
+        If there is none.
     ValueError
         If it cannot be read.
     """
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            first = file.readline()
-        separator = max(",;\t", key=first.count)
-        decimal = "," if separator == ";" else "."
-        return pd.read_csv(path, sep=separator, decimal=decimal, encoding="utf-8-sig", skipinitialspace=True, **how)
-    except (OSError, ValueError) as error:
-        hint = "; save it as CSV in UTF-8" if isinstance(error, UnicodeDecodeError) else ""
-        raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]}){hint}") from None
+    return read_text_table(path, skipinitialspace=True, **how)
 
 
 def refuse_repeated(ids: pd.Series, path: Path) -> None:
@@ -354,7 +349,7 @@ def read_table(path: Path, columns: Mapping[str, Sequence[str]] | None = None) -
     for name, choices in (columns or {}).items():
         given = next((lower[choice.lower()] for choice in choices if choice.lower() in lower), None)
         if given is None:
-            raise ValueError(f"{path} has no column {' or '.join(choices)}; its columns are {list(table.columns)}")
+            raise ValueError(f"{path} has no column {' or '.join(choices)}; its columns are [{some_of(table.columns)}]")
         table = table.rename(columns={given: name})
     if columns:
         key = next(iter(columns))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from .._tables import some_of
 from ..exceptions import UngroupedWarning
 from ._layout import read_cells
 
@@ -109,7 +110,7 @@ def load_lesion_table(
     if lacking:
         options = ", ".join(f"--{role}-column ({role}_column= in Python)" for role in absent)
         raise ValueError(
-            f"{path} has no column {', '.join(map(repr, lacking))}; its columns are {list(map(str, frame.columns))}"
+            f"{path} has no column {', '.join(map(repr, lacking))}; its columns are [{some_of(frame.columns)}]"
             + (f"; name yours with {options}" if options else "")
         )
     for column, value in (where or {}).items():

@@ -17,6 +17,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from .._files import plain_text, write_file
+from .._tables import read_text_table
 from ..annotations import CocoMasks, coco_content, labelme_content, mask_of_labelme, outline_hash
 from ..annotations._coco import coco_annotation
 from ..annotations._json import load_json, save_json
@@ -539,11 +540,12 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        texts = {"image": str, "mask": str, "error": str}
-        return pd.read_csv(path, sep=separator, dtype=texts, keep_default_na=False, na_values={"confidence": [""]})
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: the table cannot be read ({str(error).splitlines()[0]})") from None
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    texts = {"image": str, "mask": str, "error": str}
+    na_values = {"confidence": [""]}
+    return read_text_table(path, separator=separator, dtype=texts, keep_default_na=False, na_values=na_values)
 
 
 def lines_of(summary: DoubtfulSummary) -> list[str]:

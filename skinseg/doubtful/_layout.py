@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import unicodedata
@@ -12,7 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from .._files import exact_floats, plain_text, write_file
+from .._files import plain_text, write_file
+from .._tables import read_text_table, table_bytes
 from ..exceptions import AnnotationError
 from ..reading import Header
 
@@ -144,24 +144,16 @@ def suffix_of(path: str | os.PathLike[str], header: Header) -> str | None:
 def read_entries(folder: Path) -> list[Entry] | None:
     """Read the table of a folder; None where there is none."""
     path = folder / TABLE
-    try:
-        text = path.read_bytes().decode("utf-8-sig")  # as it is: a name may have a carriage return
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(path, f"the table cannot be read ({error}); take it back from a copy") from None
-    separator = max(",;\t", key=text.partition("\n")[0].count)  # a spreadsheet may have saved it
-    decimal = "," if separator == ";" else "."
     numbers = {"confidence": float, "height": int, "width": int}
     types = {name: numbers.get(name, str) for name in Entry._fields}
     try:
-        table = pd.read_csv(
-            io.StringIO(text, newline=""), sep=separator, decimal=decimal, dtype=types, keep_default_na=False,
-            na_values={"confidence": ["", "nan"]}, **exact_floats(),
-        )  # fmt: skip
+        table = read_text_table(path, dtype=types, keep_default_na=False, na_values={"confidence": ["", "nan"]})
         entries = [Entry(*row) for row in table[list(Entry._fields)].itertuples(index=False, name=None)]
+    except FileNotFoundError:
+        return None
     except (ValueError, KeyError) as error:
-        text = f"the table is damaged ({error}); its columns are {', '.join(Entry._fields)}. Take it back from a copy"
+        reason = str(error).removeprefix(str(path)).lstrip(": ")
+        text = f"the table is damaged ({reason}); its columns are {', '.join(Entry._fields)}. Take it back from a copy"
         raise AnnotationError(path, text) from None
     for entry in entries:
         if entry.image != os.path.basename(entry.image) or "\\" in entry.image or not entry.stem:
@@ -185,5 +177,4 @@ def write_entries(folder: Path, entries: Mapping[str, Entry]) -> None:
     """Write the table, the least confident images first."""
     table = pd.DataFrame(entries.values(), columns=list(Entry._fields))
     table = table.sort_values("confidence", kind="stable", na_position="first")
-    # with these ends of lines, as of RFC 4180, a name that has one of their two characters is quoted
-    write_file(folder / TABLE, table.to_csv(index=False, lineterminator="\r\n").encode())
+    write_file(folder / TABLE, table_bytes(table))

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from .._files import exact_floats
 from .._html import result_html
+from .._tables import read_text_table
 
 __all__ = ["Experiment", "RerunCheck", "load_experiment"]
 
@@ -195,7 +195,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     empty: Any = {"keep_default_na": False, "na_values": [""]}  # an image or a group may be called NA
-    table = pd.read_csv(path, dtype=_TEXTS, **empty, **exact_floats(), low_memory=False)
+    table = read_text_table(path, dtype=_TEXTS, low_memory=False, **empty)
     texts = [name for name in _MAY_BE_EMPTY if name in table]
     table[texts] = table[texts].fillna("")
     return table

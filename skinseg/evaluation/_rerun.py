@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from .._quiet import ignored_warnings
+from .._tables import read_text_table
 from ..datasets import load_lesion_table
 from ..exceptions import UngroupedWarning
 from ..persistence import load
@@ -97,7 +98,7 @@ def _check_settings(settings: dict[str, Any], folder: Path) -> None:
 
 def _open_kept(path: Path, mask_column: str | None, description: str) -> Bunch:
     """Give the data of a loader as it gave them, from the table that was kept."""
-    header = pd.read_csv(path, nrows=0)
+    header = read_text_table(path, nrows=0)
     there: dict[str, Any] = {f"{role}_column": name for role, name in KEPT_COLUMNS.items() if name in header}
     with ignored_warnings(UngroupedWarning):  # told again by the experiment
         data = load_lesion_table(path, **there)

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from .._files import exact_floats, write_file
+from .._files import write_file
+from .._tables import read_text_table, table_bytes
 from ..masks import as_mask
 from ..outlining import MASK_SUFFIX
 from ..reading import read_mask
@@ -266,7 +267,7 @@ def write_isic_classification(
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: the folder does not exist; make it first")
-    write_file(path, table.to_csv(index=False, header=form.header, lineterminator="\n").encode())
+    write_file(path, table_bytes(table, header=form.header))
     return path
 
 
@@ -307,11 +308,8 @@ def read_isic_classification(
     if not path.is_file():
         raise FileNotFoundError(f"{path}: the file does not exist")
     first = form.columns[0]
-    try:
-        given = {} if form.header else {"header": None, "names": list(form.columns)}
-        table = pd.read_csv(path, dtype={first: str}, **exact_floats(), **given)
-    except ValueError as error:
-        raise ValueError(f"{path}: it cannot be read as CSV ({str(error).splitlines()[0]})") from None
+    given: dict[str, Any] = {} if form.header else {"header": None, "names": list(form.columns)}
+    table = read_text_table(path, dtype={first: str}, **given)
     absent = [name for name in form.columns if name not in table]
     if absent:
         raise ValueError(

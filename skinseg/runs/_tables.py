@@ -11,6 +11,7 @@ from typing import Any, Self
 import pandas as pd
 
 from .._files import growing_file, sync_folder, writing_errors
+from .._tables import table_bytes
 
 __all__ = ["TableWriter"]
 
@@ -44,7 +45,7 @@ class TableWriter:
             else:
                 separator = "\t" if self.path.suffix.lower() == ".tsv" else ","
                 first = self._file.tell() == 0
-                self._file.write(rows.to_csv(index=False, header=first, sep=separator).encode())
+                self._file.write(table_bytes(rows, separator=separator, header=first))
 
     def _write_parquet(self, rows: pd.DataFrame) -> None:
         import pyarrow as pa

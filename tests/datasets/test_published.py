@@ -509,8 +509,8 @@ def test_tables_that_went_through_excel(name, table, tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "the table cannot be read (No columns"),
-        ("ISIC_0000000,benign".encode("utf-16"), "the table cannot be read ('utf-8' codec"),
+        (b"", "the table cannot be read (it is empty, 0 bytes)"),
+        (b"ISIC_0000000,b\xe9nin", "the table cannot be read (line 1 holds bytes that are no UTF-8"),
         (b"<html>Access denied</html>", "lines such as ISIC_0000000,benign were expected"),
         (b"ISIC_0000000,benign\nISIC_0000000,malignant\n", "1 id(s) are there twice (ISIC_0000000)"),
     ],
