@@ -80,6 +80,9 @@ def draw_color(ax: Any, panel: Panel) -> None:
     start(ax, panel, pixels)
     title(ax, f"C  Color {panel.score('color_count', 6)}")
     with_outline(ax, panel)
+    if "color_count" in panel.explanation["reasons"]:  # shares may be asked for without the count
+        draw_note(ax, view, wrap(panel.reason("color_count")))
+        return
     entries = []
     for place, name in enumerate(COLOR_NAMES):
         face, pattern, line = CLINICAL[name]
@@ -215,7 +218,7 @@ def draw_tds(ax: Any, panel: Panel) -> None:
     if math.isnan(score):
         missing = [part for part, value in values.items() if math.isnan(value)]
         reasons = dict.fromkeys(f"{PARTS[part][0]}: {panel.reason(COLUMNS[part])}" for part in missing)
-        text = "\n".join(reasons) or panel.reason("tds")
+        text = "; ".join(reasons) or panel.reason("tds")
         ax.text(4.45, 0.80, wrap(text, 70), ha="center", va="center", fontsize=TEXT_SIZE)
     else:
         ax.plot([score, score], [0.50, 0.95], color="black", linewidth=1.4, gid="score", zorder=3)

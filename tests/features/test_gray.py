@@ -1,6 +1,7 @@
 """A gray image has light and shapes, and no colors."""
 
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -9,6 +10,7 @@ from skinseg.datasets import make_lesions
 from skinseg.features import measure_color
 from skinseg.features._catalog import FEATURES, SOMETIMES
 from skinseg.features.color import OF_LIGHT
+from skinseg.inspection import ABCDDisplay
 from skinseg.rule import COLUMNS
 
 
@@ -54,6 +56,17 @@ def test_the_reason_is_told_and_no_color_is_drawn(drawn):
     assert explanation.color_map.max() == -1
     for part in ("asymmetry", "border"):
         assert np.isfinite(explanation.measured[COLUMNS[part]])
+
+
+def test_the_display_says_why(drawn):
+    image, mask = drawn
+    record = LesionImage(gray_of(image), mask)
+    display = ABCDDisplay.from_estimator(ABCDFeaturizer(), record, panels=["color", "tds"])
+    color, tds = display.axes_
+    assert "the image is gray" in " ".join(" ".join(text.get_text() for text in color.texts).split())
+    assert color.get_legend() is None
+    assert "C: the image is gray" in " ".join(" ".join(text.get_text() for text in tds.texts).split())
+    plt.close(display.figure_)
 
 
 def test_a_gray_jpeg_is_gray_and_a_pale_image_is_not(drawn, tmp_path):
