@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._tables import shortened
 from ..exceptions import ModelFileError
 from ..features import FEATURES
 
@@ -89,7 +90,15 @@ class Population:
         names = np.full(len(table), "reference") if groups is None else np.asarray(groups).astype(str)
         if len(names) != len(table):
             raise ValueError(f"expected a group for each of {len(table)} rows, got {len(names)}")
-        values = table[columns].apply(pd.to_numeric)
+        values = table[columns].apply(pd.to_numeric, errors="coerce")
+        for name in columns:
+            odd = np.flatnonzero(values[name].isna() & table[name].notna())
+            if len(odd):
+                value = shortened(table[name].iloc[odd[0]])
+                raise ValueError(
+                    f"{description}: the column {name!r} holds {value} in row {odd[0] + 1}, which is no number; "
+                    "correct it, or leave the cell empty"
+                )
         measured = values.notna().any(axis=1).to_numpy()
         if not measured.any():
             raise ValueError(f"nothing was measured in any of the {len(table)} rows; look at their column error")
@@ -158,13 +167,24 @@ class Population:
         -------
         Population
             The population.
+
+        Raises
+        ------
+        ValueError
+            If it is none, or damaged.
         """
-        content = json.loads(text)
-        quantiles = {
-            group: {name: np.array(values) for name, values in features.items()}
-            for group, features in content["quantiles"].items()
-        }
-        return cls(content["description"], content["sizes"], quantiles)
+        try:
+            content = json.loads(text)
+            quantiles = {
+                group: {name: np.array(values, float) for name, values in features.items()}
+                for group, features in content["quantiles"].items()
+            }
+            return cls(content["description"], content["sizes"], quantiles)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"this is no population of skinseg, or it is damaged ({type(error).__name__}: {error}); make it anew "
+                "with Population.from_table(...).to_json()"
+            ) from None
 
 
 @cache

@@ -39,6 +39,9 @@ class SmallDisk:
     def empty(self):
         self._ballast.unlink()
 
+    def read_only(self):
+        subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
+
 
 @pytest.fixture
 def small_disk(tmp_path):
