@@ -275,7 +275,7 @@ def clip(ax: Any, artist: Any, view: View) -> None:
 
 def show(ax: Any, view: View, pixels: np.ndarray | None = None) -> Any:
     """Show the pixels of a view in the frame of the image, without ticks."""
-    picture = ax.imshow(view.image if pixels is None else pixels, extent=view.extent, interpolation="auto")
+    picture = ax.imshow(view.image if pixels is None else pixels, extent=view.extent, interpolation="antialiased")
     ax.set_axis_off()
     return picture
 

@@ -115,6 +115,7 @@ def test_clinical_columns_are_one_group_or_one_each(fused, frame):
     assert named.contributions.index[15] == "n15"
 
 
+@pytest.mark.filterwarnings("ignore:Features .* are constant")  # with older versions of OpenCV
 def test_a_column_transformer_written_by_hand(frame, lesions):
     clinical = ColumnTransformer(
         [("age", make_pipeline(SimpleImputer(), StandardScaler()), ["age_approximate"]),
