@@ -13,6 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
+from ._tables import shortened
 from .exceptions import SkinsegWarning
 from .images import FRAME_COLUMNS
 
@@ -327,7 +328,7 @@ def wrong_ages(frame: pd.DataFrame) -> dict[int, str]:
     """
     given = _column(frame, _COLUMNS["age_approximate"])
     return {
-        row: f"the age must be a number of years from 0 to 120, or empty; it is {value!r}"
+        row: f"the age must be a number of years from 0 to 120, or empty; it is {shortened(value)}"
         for row, (value, age) in enumerate(zip(given, _ages(given), strict=True))
         if not _is_unknown(value) and not 0 <= age <= 120
     }

@@ -22,7 +22,7 @@ from sklearn.utils import Bunch, get_tags
 from ._quiet import ignored_warnings
 from .bulk import lesion_parts
 from .datasets import load_lesion_table
-from .datasets._table import repeats_of
+from .datasets._table import check_number_columns, repeats_of
 from .evaluation import bootstrap_interval, threshold_at_sensitivity
 from .evaluation._statistics import auc_of, average_precision_of, interval_of, mean_of
 from .exceptions import EmptyMaskWarning, InvalidImagesError, UngroupedWarning
@@ -164,6 +164,7 @@ def train_from_table(
     absent = [column for column in metadata or () if column not in data.frame]
     if absent:
         raise ValueError(f"{table} has no column {', '.join(map(repr, absent))} (metadata)")
+    check_number_columns(data.frame, metadata or (), table)
     data = _usable(data, metadata, echo)
     positive = _positive_class(data.target, pos_label, target_column)
     _check_counts(data, folds, target_column)

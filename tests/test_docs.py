@@ -79,6 +79,7 @@ def test_estimators_document_parameters_and_have_an_example(name):
         "docs/explanations.md",
         "docs/extending.md",
         "docs/features.md",
+        "docs/input.md",
         "docs/long_runs.md",
         "docs/metadata_routing.md",
         "docs/metrics.md",

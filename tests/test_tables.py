@@ -11,15 +11,17 @@ from corpus import ODD_NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skinseg import ThresholdSegmenter
+from skinseg import LesionImage, ThresholdSegmenter, make_lesion_pipeline
 from skinseg._tables import literal, neutral, read_text_table, table_bytes
-from skinseg.bulk import measure_to_file, rows_for
+from skinseg.bulk import measure_to_file, predict_records, rows_for
 from skinseg.datasets import load_lesion_table
 from skinseg.datasets._table import read_any_table
 from skinseg.doubtful._layout import Entry, read_entries, write_entries
 from skinseg.evaluation import load_experiment, read_isic_classification, run_experiment, write_isic_classification
+from skinseg.inspection import Population
 from skinseg.outlining import segment_to_folder, write_table
 from skinseg.runs._tables import TableWriter
+from skinseg.training import train_from_table
 
 FORMULAS = (
     "=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "=cmd|' /C calc'!A0", '=HYPERLINK("http://x")',
@@ -280,3 +282,49 @@ def test_places_that_are_no_tables(tmp_path):
         (tmp_path / "t.parquet").write_bytes(content)
         with pytest.raises(ValueError, match=r"t\.parquet: the table cannot be read \("):
             load_lesion_table(tmp_path / "t.parquet")
+
+
+# ------------------------------------------------------------------------------------------------ columns of numbers
+
+
+def test_a_formula_in_a_column_of_numbers_is_named(tmp_path, lesion_files):
+    frame = pd.read_csv(lesion_files / "lesions.csv").astype({"age_approximate": object})
+    frame["image"] = [str(lesion_files / name) for name in frame["image"]]
+    frame.loc[2, "age_approximate"] = "=40+5"
+    path = tmp_path / "t.csv"
+    write_table(frame, path)
+    words = r"the column 'age_approximate' holds numbers, but '=40\+5' in row 3 of those used \(1 such cell"
+    with pytest.raises(ValueError, match=rf"t\.csv: {words}"):
+        train_from_table(
+            path, tmp_path / "m.skops", segmenter=ThresholdSegmenter(), target_column="diagnosis",
+            metadata_columns=["age_approximate"],
+        )  # fmt: skip
+    data = load_lesion_table(path, target_column="diagnosis", group_column="lesion")
+    with pytest.raises(ValueError, match=f"the data: {words}"):
+        run_experiment(
+            {"m": make_lesion_pipeline(metadata=["age_approximate"])}, data, tmp_path / "out", task="classification",
+            folds=2, metadata_columns=["age_approximate"], pos_label="melanoma",
+        )  # fmt: skip
+
+
+def test_a_row_whose_number_is_none_fails_alone(lesion_files, lesions):
+    frame = pd.DataFrame({"image": lesions.images, "age": np.linspace(20, 80, 16), "sex": ["m", "f"] * 8})
+    model = make_lesion_pipeline(metadata=["age", "sex"], max_side=64).fit(frame, lesions.target)
+    records = [LesionImage(image) for image in lesions.images[:4]]
+    given = frame[["age", "sex"]].iloc[:4].astype({"age": object}).reset_index(drop=True)
+    whole = predict_records(records, model, metadata=given)
+    given.loc[1, "age"] = "=1+1"
+    given.loc[2, "age"] = "x" * 10**6
+    table = predict_records(records, model, metadata=given)
+    assert table["error"].tolist()[:2] == ["", "age must be a number, or empty; it is '=1+1'"]
+    assert len(table["error"][2]) < 200
+    assert table["melanoma_probability"].isna().tolist() == [False, True, True, False]
+    np.testing.assert_allclose(table["melanoma_probability"][[0, 3]], whole["melanoma_probability"][[0, 3]])
+
+
+def test_a_population_with_a_text_among_its_numbers():
+    table = pd.DataFrame({"asymmetry_shape": [0.1, "=1+1", 0.3]})
+    with pytest.raises(
+        ValueError, match=r"p\.csv: the column 'asymmetry_shape' holds '=1\+1' in row 2, which is no num"
+    ):
+        Population.from_table(table, description="lesions of p.csv")

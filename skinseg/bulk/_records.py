@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._files import plain_text
 from .._mapping import batches_of
 from .._progress import Progress
+from .._tables import shortened
 from ..base import nested_estimators
 from ..clinical import CLINICAL_COLUMNS, wrong_ages
 from ..images import LesionImage
@@ -103,8 +104,14 @@ def unfit_rows(model: Any, metadata: pd.DataFrame) -> dict[int, str]:
     """Tell the rows of clinical data that a model cannot use."""
     if isinstance(model, PretrainedClassifier):  # which judges by the image alone where nothing is known
         return wrong_ages(metadata)
+    wrong: dict[int, str] = {}
+    for column in reversed([column for column in _number_columns(model) if column in metadata]):
+        numbers = pd.to_numeric(metadata[column], errors="coerce")
+        for row in np.flatnonzero(numbers.isna() & metadata[column].notna()).tolist():
+            value = shortened(metadata[column].iloc[row])
+            wrong[row] = f"{column} must be a number, or empty; it is {value}"
     known = metadata["found"] if "found" in metadata else [True] * len(metadata)
-    return {index: NOT_IN_TABLE for index, found in enumerate(known) if not found}
+    return wrong | {index: NOT_IN_TABLE for index, found in enumerate(known) if not found}
 
 
 def lesion_parts(model: Any) -> list[BatchedPipeline]:
@@ -120,6 +127,17 @@ def clinical_columns(model: Any) -> list[str]:
             columns = {name: list(names) for name, _, names in part.transformers_ if not isinstance(names, str)}
             if {"lesion", "clinical"} <= columns.keys():
                 return columns["clinical"]
+    return []
+
+
+def _number_columns(model: Any) -> list[str]:
+    """Name those of the clinical columns that the fitted model takes for numbers."""
+    columns = clinical_columns(model)
+    for part in nested_estimators(model):
+        if isinstance(part, ColumnTransformer):
+            for name, _, names in getattr(part, "transformers_", ()):
+                if name == "numbers" and not isinstance(names, str):
+                    return [column for column in names if column in columns]
     return []
 
 
@@ -142,6 +160,8 @@ def metadata_of(model: Any, metadata: pd.DataFrame | None) -> Any:
     if absent:
         raise ValueError(f"the table lacks the clinical columns {absent} that the model uses")
     wanted = metadata[columns].reset_index(drop=True)
+    for column in _number_columns(model):  # one cell that is none makes texts of all
+        wanted[column] = pd.to_numeric(wanted[column], errors="coerce")
     return lambda records, positions: wanted.iloc[positions].reset_index(drop=True).assign(image=records)
 
 

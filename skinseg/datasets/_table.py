@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from .._tables import some_of
+from .._tables import shortened, some_of
 from ..exceptions import UngroupedWarning
 from ._layout import read_cells
 
@@ -169,6 +169,38 @@ def repeats_of(frame: pd.DataFrame, others: Sequence[str] = ()) -> str | None:
                 f"give group_column={column!r} (skinseg train: --group-column {column})"
             )
     return None
+
+
+def check_number_columns(frame: pd.DataFrame, columns: Sequence[str], path: object) -> None:
+    """Refuse a column of numbers with a cell that is none: all of it would be taken for names of categories.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The rows of a table.
+    columns : sequence of str
+        Those that are used.
+    path : object
+        What the table is called.
+
+    Raises
+    ------
+    ValueError
+        If most of the cells of a column are numbers and some are not; the
+        first of those is named.
+    """
+    for column in columns:
+        known = frame[column].dropna()
+        if pd.api.types.is_numeric_dtype(known.dtype) or not len(known):
+            continue
+        odd = pd.to_numeric(known, errors="coerce").isna()
+        if 0 < odd.sum() < len(known) / 2:
+            row = int(np.flatnonzero(frame.index == known.index[odd][0])[0]) + 1
+            value = shortened(known[odd].iloc[0])
+            raise ValueError(
+                f"{path}: the column {column!r} holds numbers, but {value} in row {row} of those used "
+                f"({int(odd.sum())} such cell(s)); correct it, or leave it empty"
+            )
 
 
 def read_any_table(path: Path, missing_values: list[str], texts: list[str]) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from .._quiet import ignored_warnings
 from .._version import __version__
 from ..bulk import clinical_columns
 from ..clinical import CLINICAL_COLUMNS
+from ..datasets._table import check_number_columns
 from ..outlining import write_table
 from ._blocks import ReportData
 from ._checks import check_data
@@ -257,6 +258,7 @@ def _plan(data: ExperimentData, models: list[ModelUnderTest], settings: dict[str
         raise ValueError(
             f"the data have no column {', '.join(map(repr, absent))}; their columns are {list(data.frame.columns)}"
         )
+    check_number_columns(data.frame, settings["metadata_columns"] or (), "the data")
     strata = labels
     if strata is None and data.target is not None and not pd.isna(pd.Series(data.target)).any():
         strata = np.unique(np.asarray(data.target).astype(str), return_inverse=True)[1]
