@@ -50,7 +50,7 @@ def process_state() -> dict[str, Any]:
         "showwarning": warnings.showwarning,
         "environment": {k: v for k, v in os.environ.items() if not k.startswith(_OF_OTHERS)},
         "threads of OpenCV": cv2.getNumThreads(),
-        "OpenCV": (cv2.useOptimized(), cv2.ocl.useOpenCL(), cv2.utils.logging.getLogLevel()),
+        "OpenCV": (cv2.useOptimized(), cv2.ocl.useOpenCL(), _opencv_log()),
         "threads of libraries": {(i["filepath"], i["prefix"]): i["num_threads"] for i in threadpool_info()},
         "errors of numpy": (np.geterr(), np.geterrcall()),
         "printing of numpy": {key: str(value) for key, value in np.get_printoptions().items()},
@@ -78,6 +78,11 @@ def _options(tree: Any, path: str = "") -> dict[str, str]:
     for name, value in tree.items() if isinstance(tree, dict) else ():
         found |= _options(value, f"{path}{name}.") if isinstance(value, dict) else {path + name: repr(value)}
     return found
+
+
+def _opencv_log() -> Any:
+    place = getattr(cv2.utils, "logging", cv2)  # OpenCV 4 has it elsewhere
+    return getattr(place, "getLogLevel", int)()
 
 
 def _backend() -> tuple[str, Any]:
