@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import get_tags
 
-from skinseg import LesionImage, load_pretrained, read_image, read_mask
+from skinseg import BatchedPipeline, LesionImage, load_pretrained, read_image, read_mask
 from skinseg.base import nested_estimators
 from skinseg.datasets import make_lesions
 from skinseg.exceptions import EmptyMaskWarning
@@ -34,7 +34,7 @@ PACKAGES = (
 # features as share of their own range (in standard deviations where it has no end), scores in points.
 TOLERANCES = {
     "decoding": 0.0, "drawing": 0.5, "step": 0.001, "outline": 0.001, "embedding": 1e-4, "probability": 0.005,
-    "asymmetry": 0.01, "border": 0.05, "color": 1e-5, "dimension": 0.005, "structure": 0.1, "scores": 1.0, "tds": 1.3,
+    "asymmetry": 0.01, "border": 0.1, "color": 1e-5, "dimension": 0.005, "structure": 0.25, "scores": 1.0, "tds": 1.3,
 }  # fmt: skip
 SCORES = ("asymmetry_score", "border_score", "color_count", "structure_count")
 # what is learnt anew in each environment is not promised to be the same
@@ -55,7 +55,8 @@ def results_of(instance, records):
     y = [record.reference_mask for record in records] if kind == "segmenter" else [0, 1] * (len(records) // 2)
     instance.fit(records, y)
     if kind == "segmenter":
-        learns = any(get_tags(part).requires_fit for part in nested_estimators(instance) if hasattr(part, "predict"))
+        parts = [part for part in nested_estimators(instance) if not isinstance(part, BatchedPipeline)]
+        learns = any(get_tags(part).requires_fit for part in parts)
         return LEARNT if learns else "outline", None, list(instance.predict(records))
     if kind == "classifier":
         return "probability", None, list(instance.predict_proba(records))
