@@ -7,10 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval
 
 from .._docs import fill_doc
 from .._mapping import openmp_threads
+from .._quiet import ignored_warnings
 from ..images import LesionImage
 from ._saliency import skin_of
 from ._scene import ClassicalSegmenter, Scene
@@ -34,7 +36,8 @@ def kmeans_scene(scene: Scene, *, n_clusters: int = 8, offset: float = 0.4) -> n
     start = np.unique(start.round(2), axis=0)[: len(np.unique(sample.round(2), axis=0))]
     if len(start) < 2:
         return np.zeros(scene.shape, bool)
-    with openmp_threads(1):
+    # of near colors a cluster may end without a pixel, which does no harm
+    with openmp_threads(1), ignored_warnings(ConvergenceWarning, "Number of distinct clusters"):
         found = KMeans(len(start), init=start, n_init=1, max_iter=50).fit(sample)
         labels = found.predict(pixels)
     weight = scene.centrality(0.3)[valid]

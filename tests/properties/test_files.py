@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from property_budget import examples
 
-from skinseg import check_images, read_image, read_mask
+from skinseg import ThresholdSegmenter, check_images, read_image, read_mask
 from skinseg.annotations import read_coco, read_labelme, read_painted_mask
 from skinseg.clinical import normalized_clinical
 from skinseg.datasets import load_lesion_table
@@ -140,6 +140,30 @@ def test_all_bad_files_are_listed(scratch, files):
     else:
         assert not bad
         assert [record.path for record in records] == paths
+
+
+@pytest.mark.filterwarnings("ignore::skinseg.exceptions.EmptyMaskWarning")
+@given(files=st.lists(image_files(max_side=12), min_size=1, max_size=4))
+@examples(1_000)
+def test_a_bad_file_takes_nothing_else_with_it(scratch, files):
+    """What shows only when a file is decoded costs that image alone, and is told of it."""
+    paths = []
+    for index, file in enumerate(files):
+        path = scratch / f"file {index}{file.suffix}"
+        path.write_bytes(file.data)
+        if attempt(lambda p: read_header(p, max_pixels=LIMIT), path) is not None:
+            paths.append(path)
+    if not paths:
+        return
+    bad = [index for index, path in enumerate(paths) if attempt(lambda path: LesionImage(path).load(), path) is None]
+    segmenter = ThresholdSegmenter(fallback="disc", on_error="nan")
+    masks = segmenter.predict(paths)
+    assert sorted(segmenter.errors_) == bad
+    for index, mask in enumerate(masks):
+        if index in bad:
+            assert mask is None
+        else:
+            np.testing.assert_array_equal(mask, segmenter.predict([read_image(paths[index])])[0])
 
 
 # ---------------------------------------------------------------------- tables

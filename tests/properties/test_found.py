@@ -5,6 +5,7 @@ import numpy as np
 from skinseg import LesionImage, check_images
 from skinseg.artifacts import find_foreign
 from skinseg.masks import resize_mask
+from skinseg.segmentation import segment_kmeans
 
 
 def test_all_pixels_foreign():
@@ -38,3 +39,16 @@ def test_keys_do_not_depend_on_the_layout_in_memory():
     mask = image[..., 0] > 20
     keys = {LesionImage(image, mask=one).cache_key() for one in (mask, np.asfortranarray(mask))}
     assert len(keys) == 1
+
+
+def test_clusters_that_end_without_a_pixel():
+    """scikit-learn warns of fewer clusters than starts, as images of hardly any contrast have."""
+    bits = [
+        [6, 1, 7, 7, 6],
+        [1, 3, 7, 7, 1],
+        [5, 6, 6, 7, 6],
+        [3, 0, 7, 5, 1],
+        [6, 7, 1, 7, 0],
+    ]
+    image = np.array([227, 101, 54]) + (np.array(bits)[..., None] >> np.array([2, 1, 0]) & 1)
+    assert segment_kmeans(image.astype(np.uint8)).shape == (5, 5)
