@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.color import rgb2lab
 
 from skinseg.features import measure_asymmetry
 from skinseg.features._region import LesionRegion
@@ -261,3 +262,15 @@ def test_explained_axes_cross_in_the_center_and_make_the_score():
     assert sum(any(axis.values()) for axis in found["asymmetric"]) == score == 1
     direction = found["principal_axes"][0, 1] - found["principal_axes"][0, 0]
     assert apart(np.arctan2(*direction), np.deg2rad(20)) < 1
+
+
+def test_shift_of_brightness_is_over_the_diameter():
+    """Halves of a disc have their centroids 4 R / 3 pi from its center: of darkness d and e, on the other side."""
+    y, x = np.mgrid[:241, :241] - 120
+    disc = np.hypot(y, x) <= 90
+    image = image_of(disc, (150, 100, 80))
+    image[disc & (x < 0)] = (60, 40, 35)
+    darkness = [100 - rgb2lab(np.array([[color]], np.uint8))[0, 0, 0] for color in ((60, 40, 35), (150, 100, 80))]
+    expected = (darkness[0] - darkness[1]) / sum(darkness) * 4 * 90 / (3 * np.pi) / 180
+    values = measured(disc, image, features=["asymmetry_brightness_shift"])
+    assert values["asymmetry_brightness_shift"] == pytest.approx(expected, rel=0.08)  # colors are blurred

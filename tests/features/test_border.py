@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from skinseg import ColorConstancy, LesionImage
 from skinseg.datasets import make_lesions
+from skinseg.features import border
 from skinseg.features._outline import box_dimension, polygon_area, polygon_length, trace_outline
 from skinseg.features._region import LesionRegion
 from skinseg.features.border import BLOCKS, explain_border, measure_border
@@ -194,6 +195,59 @@ def test_score_and_octants_follow_the_drawing(difficulty):
     for name in ("border_score", "border_abrupt_share"):
         assert spearmanr([table[name] for table in tables], count).statistic >= least, name
     assert roc_auc_score(flags, sharpness) >= (0.98 if difficulty == "easy" else 0.95)
+
+
+def profiles_of(shares, sharp=0.9, soft=0.1):
+    """Sixteen profiles an octant, of which a share is sharp, in the place of those that an image has."""
+    sharpness = np.concatenate([np.where(np.arange(16) < 16 * share, sharp, soft) for share in shares])
+    octant = np.repeat(np.arange(8), 16)
+    points = np.zeros((128, 2))
+    region = LesionRegion.of_arrays(*faded(0))
+    region._kept[border._cross] = border._Profiles(points, points, (0, 1), octant, np.ones(128, bool), sharpness)
+    return border._measure_sharpness(region)
+
+
+def test_an_octant_counts_from_a_half_on():
+    values = profiles_of([0, 0.25, 7 / 16, 0.5, 0.5, 0.625, 0.75, 1])
+    assert values["border_score"] == 5
+    assert values["border_abrupt_share"] == pytest.approx((0 + 4 + 7 + 8 + 8 + 10 + 12 + 16) / 128)
+
+
+def test_octants_are_ranked_from_the_sharpest():
+    values = profiles_of([0, 1, 0.5, 0, 0.25, 0, 0, 0.75])
+    means = [0.1 + 0.8 * share for share in (1, 0.75, 0.5, 0.25, 0, 0, 0, 0)]
+    np.testing.assert_allclose([values[name] for name in OCTANTS], means)
+    image, disc = faded(2)
+    ranks = measure_border(np.where((X < 0)[..., None], faded(8)[0], image), disc)
+    assert ranks["border_sharpness_1"] > ranks["border_sharpness_8"] + 0.2
+
+
+def test_profiles_lie_where_the_outline_does_at_another_size(monkeypatch):
+    """The edge of the first pixel stays where it is: a place p is (p + 1/2) / 2 - 1/2 in half of the pixels."""
+    laid = []
+    monkeypatch.setattr(border, "_sharpness", lambda region, places: laid.append(places) or (None, None))
+    y, x = np.mgrid[:480, :480] - 239.5
+    region = LesionRegion.of_arrays(np.zeros((480, 480, 3), np.uint8), np.hypot(y, x) <= 120, working_size=480)
+    ratio = len(region.mask) / len(region.at(border.SMALL).mask)
+    assert ratio > 1.3
+    border._cross(region)
+    crossings = laid[0][:, -border._FIRST]  # where the reach is 0
+    middle = (np.argwhere(region.mask).mean(axis=0) + 0.5) / ratio - 0.5
+    np.testing.assert_allclose(crossings.mean(axis=0), middle, atol=0.03)
+    np.testing.assert_allclose(np.hypot(*(crossings - middle).T), 120 / ratio, atol=0.3)
+
+
+def test_a_dent_has_its_area():
+    """A square of side 160 without an upper right quarter of side 80: below the hull lies a triangle of 80 by 80."""
+    mask = np.zeros((240, 240), bool)
+    mask[40:200, 40:200] = True
+    mask[40:120, 120:200] = False
+    values = measure_border(np.full((240, 240, 3), 200, np.uint8), mask)
+    assert values["border_indentation_count"] == 1
+    # corners are rounded
+    assert values["border_indentation_area"] == pytest.approx(80 * 80 / 2 / (3 * 80 * 80), rel=0.05)
+    diameter = np.sqrt(4 * 3 * 80 * 80 / np.pi)
+    assert values["border_indentation_depth"] == pytest.approx(80 / np.sqrt(2) / diameter, rel=0.05)
 
 
 def test_irregularity_follows_the_drawing():

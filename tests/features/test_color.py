@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from shapes import SIX_COLORS
+from skimage.color import rgb2lab
 
 from skinseg.features import FEATURES, measure_color
 from skinseg.features._region import LesionRegion, surrounding_skin
@@ -206,3 +207,59 @@ def test_only_what_is_asked_for_is_measured(monkeypatch):
     assert list(measure_color(image_of(DISC), DISC, features=["color_hue_mean"])) == ["color_hue_mean"]
     with pytest.raises(AssertionError, match="not asked for"):
         measure_color(image_of(DISC), DISC, features=["color_count"])
+
+
+def test_hue_saturation_and_value_of_one_color():
+    """(200, 100, 50): a hue of 60 (100 - 50) / 150 = 20 degrees, a saturation of 150 / 200."""
+    values = measure_color(image_of(DISC, (200, 100, 50)), DISC)
+    assert values["color_hue_mean"] == pytest.approx(20, abs=360 / 256)
+    assert values["color_saturation_mean"] == pytest.approx(0.75, abs=1 / 255)
+    assert values["color_hue_concentration"] == pytest.approx(1)
+    assert values["color_saturation_std"] == values["color_value_std"] == 0
+
+
+def test_hues_of_a_circle_are_in_degrees():
+    """Blue of (50, 100, 200) lies at 220 degrees, which is -140."""
+    values = measure_color(image_of(DISC, (50, 100, 200)), DISC)
+    assert values["color_hue_mean"] == pytest.approx(-140, abs=360 / 256)
+
+
+def test_hue_of_the_adapted_colors_is_that_of_cielab():
+    """On standard skin nothing is adapted: the angle of a* and b* as scikit-image gives them, in degrees."""
+    values = measure_color(image_of(DISC, (150, 90, 60), STANDARD_SKIN), DISC)
+    _, a, b = rgb2lab(np.array([[[150, 90, 60]]], np.uint8))[0, 0]
+    assert values["color_relative_hue"] == pytest.approx(np.rad2deg(np.arctan2(b, a)), abs=1)
+    assert values["color_relative_hue_concentration"] == pytest.approx(1)
+
+
+def test_entropy_of_equal_parts_is_in_bits():
+    """Two colors in equal shares are one bit, four are two."""
+    y, x = np.mgrid[:120, :120]
+    square = (abs(y - 59.5) < 32) & (abs(x - 59.5) < 32)
+    colors = [(60, 40, 35), (190, 60, 50), (120, 120, 160), (230, 225, 220)]
+    for number in (2, 4):
+        image = image_of(square, colors[0])
+        image[square & (x >= 60)] = colors[1]
+        if number == 4:
+            image[square & (y >= 60)] = colors[2]
+            image[square & (y >= 60) & (x >= 60)] = colors[3]
+        values = measure_color(image, square, features=["color_entropy", "color_perceptible_count"])
+        assert values["color_entropy"] == pytest.approx(np.log2(number), abs=1e-6)
+        assert values["color_perceptible_count"] == number
+
+
+def test_skewness_is_of_the_third_power():
+    """A share p of one lightness among another has the skewness (1 - 2 p) / sqrt(p (1 - p))."""
+    y, x = np.mgrid[:120, :120]
+    square = (abs(y - 59.5) < 32) & (abs(x - 59.5) < 32)
+    image = image_of(square, (60, 40, 35))
+    image[square & (x >= 76)] = (200, 160, 140)  # 16 of 64 columns
+    values = measure_color(image, square, features=["color_relative_l_skewness"])
+    assert values["color_relative_l_skewness"] == pytest.approx(0.5 / np.sqrt(0.25 * 0.75), rel=1e-3)
+
+
+def test_contrasts_are_lesion_less_skin():
+    values = measure_color(image_of(DISC), DISC)
+    lesion, skin = rgb2lab(np.array([[BROWN, SKIN]], np.uint8))[0]
+    assert values["color_a_contrast"] == pytest.approx(lesion[1] - skin[1], abs=0.2)
+    assert values["color_b_contrast"] == pytest.approx(lesion[2] - skin[2], abs=0.2)
