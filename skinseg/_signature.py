@@ -52,6 +52,8 @@ def is_foreign_mask(path: Path) -> bool:
     bool
         False as well for what is no image: nobody's work is lost with it.
     """
+    if not path.is_file():  # such as a pipe, which would be waited for
+        return False
     try:
         data = path.read_bytes()
     except OSError:
