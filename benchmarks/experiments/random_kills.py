@@ -22,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import cv2
+import numpy as np
+import pandas as pd
 
 from skinseg.datasets import load_lesion_table, make_lesions
 
@@ -36,8 +38,6 @@ READY = "ready"
 
 def work(what, images, out, jobs):
     """Do one kind of work; rows are written as often as possible, so that there is much to be killed."""
-    import numpy as np
-
     from skinseg import ABCDFeaturizer, BatchedPipeline, ThresholdSegmenter, _files, make_lesion_pipeline
     from skinseg.cli import main
     from skinseg.outlining import find_images
@@ -95,14 +95,14 @@ class Process:
     def __init__(self, what, images, out, jobs):
         self.mark = uuid.uuid4().hex
         words = [sys.executable, __file__, str(images), "--work", what, "--out", str(out), "--jobs", str(jobs)]
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in ended)
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed when it has said all)
         environment = {**os.environ, "SKINSEG_KILL_MARK": self.mark, "TF_CPP_MIN_LOG_LEVEL": "3"}
         self.process = subprocess.Popen(
             words, env=environment, stdout=self.log, stderr=self.log, start_new_session=True
         )
         while READY not in self.said():
             if self.process.poll() is not None:
-                raise SystemExit(f"{what} did not begin:\n{self.said()}")
+                raise SystemExit(f"{what} did not begin:\n{self.said(last=True)}")
             time.sleep(0.01)
         self.started = time.monotonic()
 
@@ -140,20 +140,22 @@ class Process:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill("all", None)
-            raise SystemExit(f"a process hangs after {seconds:.0f} s:\n{self.said()}") from None
+            raise SystemExit(f"a process hangs after {seconds:.0f} s:\n{self.said(last=True)}") from None
         end = time.monotonic() + 5
         while self.members() and time.monotonic() < end:
             time.sleep(0.05)
         left = self.members()
         for number in left:
             _kill(number)
-        said = self.said()
-        self.log.close()
+        said = self.said(last=True)
         return self.process.returncode, said, sum("popen_loky" in command for command in left.values())
 
-    def said(self):
+    def said(self, last=False):
         self.log.seek(0)
-        return self.log.read()
+        text = self.log.read()
+        if last:
+            self.log.close()
+        return text
 
 
 def _kill(number):
@@ -167,10 +169,20 @@ def _kill(number):
 def contents(folder):
     """Give the files below a folder by their names, but for those of a run that is not over."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): _without_times(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.endswith(".parts") for part in path.relative_to(folder).parts)
     }
+
+
+def _without_times(path):
+    """Give the content of a file, of a training without how long its epochs took."""
+    if path.name == "history.csv":
+        return pd.read_csv(path).drop(columns="seconds").to_csv().encode()
+    if path.name == "checkpoint.npz":
+        with np.load(path) as file:
+            return b"".join(file[name].tobytes() for name in sorted(file.files) if name != "description")
+    return path.read_bytes()
 
 
 def is_final(name):
