@@ -7,7 +7,7 @@ from shapes import SIX_COLORS
 from skimage.color import rgb2lab
 
 from skinseg.features import FEATURES, measure_color
-from skinseg.features._region import LesionRegion, surrounding_skin
+from skinseg.features._region import LesionRegion, medians, surrounding_skin
 from skinseg.features._table import measure_blocks
 from skinseg.features.color import _SHADES as SHADES
 from skinseg.features.color import BLOCKS, COLOR_NAMES, STANDARD_SKIN, adapt_to_skin, clinical_colors, explain_color
@@ -263,3 +263,11 @@ def test_contrasts_are_lesion_less_skin():
     lesion, skin = rgb2lab(np.array([[BROWN, SKIN]], np.uint8))[0]
     assert values["color_a_contrast"] == pytest.approx(lesion[1] - skin[1], abs=0.2)
     assert values["color_b_contrast"] == pytest.approx(lesion[2] - skin[2], abs=0.2)
+
+
+def test_medians_are_those_of_numpy():
+    """Of even and odd numbers, and of one."""
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 3, 4, 7, 100):
+        rows = rng.normal(size=(3, size)).astype(np.float32)
+        np.testing.assert_allclose(medians(rows), np.median(rows.astype(np.float64), axis=1), rtol=1e-12)
