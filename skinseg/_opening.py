@@ -308,9 +308,15 @@ def open_header(path: str | os.PathLike[str], source: IO[bytes], limit: float) -
             "commands, max_pixels= of the functions that read)",
         )
     orientation = _orientation(image, source)
-    if orientation >= 5 and image.format not in TURNED_BY_PILLOW:
+    if orientation >= 5 and (image.format not in TURNED_BY_PILLOW or _size_as_stored(image)):
         width, height = height, width
     return image, Header((height, width), orientation, image.mode, image.format or "")
+
+
+def _size_as_stored(image: Image.Image) -> bool:
+    """Whether the size of a TIFF file is still that of its tags: older versions of Pillow turn it on decoding only."""
+    tags = getattr(image, "tag_v2", {})
+    return (tags.get(256), tags.get(257)) == image.size
 
 
 def said(error: Exception) -> str:
