@@ -52,6 +52,7 @@ for number in range(rounds):
 """
 
 
+@pytest.mark.long
 def test_two_processes_write_the_same_results_at_the_same_moment(lesion_files, tmp_path):
     """One of them writes, the other one waits, or is told so; each result is whole, and nothing is left."""
     rounds = 4

@@ -208,3 +208,10 @@ def test_explained_lines_have_the_measured_lengths():
     assert major @ minor == pytest.approx(0, abs=1e-6)
     nothing = LesionRegion.of_arrays(np.zeros((20, 20, 3), np.uint8), np.zeros((20, 20), bool))
     assert explain_dimension(nothing) == {}
+
+
+def test_elongation_of_an_ellipse():
+    """Half axes of 80 and 20: one quarter."""
+    y, x = np.mgrid[:240, :240] - 119.5
+    values = measure_dimension((x / 80) ** 2 + (y / 20) ** 2 <= 1)
+    assert values["dimension_elongation"] == pytest.approx(1 - 20 / 80, abs=0.005)
