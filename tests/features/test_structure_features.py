@@ -194,6 +194,15 @@ def test_co_occurrence_by_hand():
     assert across[12, 25] + across[25, 12] == pytest.approx((72 + 128) / 272)
 
 
+def test_co_occurrence_counts_each_pair_both_ways():
+    """Light falls from left to right, so that the first of a pair is never the darker one."""
+    ramp = np.broadcast_to(np.linspace(1.2, 0.1, 9, dtype=np.float32), (9, 9))
+    matrix = co_occurrence(ramp, np.ones((9, 9), bool))
+    assert np.count_nonzero(np.triu(matrix, 1)) > 8
+    np.testing.assert_array_equal(matrix, matrix.T)
+    assert matrix.sum() == pytest.approx(1)
+
+
 def test_co_occurrence_needs_both_pixels_in_the_lesion():
     lightness = np.full((9, 9), 1.0, np.float32)
     lightness[:, 5:] = 0.1
