@@ -50,10 +50,8 @@ def classifying(images, target):
     pipe = skinseg.make_lesion_pipeline(sampler=SMOTE(k_neighbors=2, random_state=0), **small)
     search = GridSearchCV(pipe, {"classifier__C": [0.1, 1.0]}, cv=2).fit(images, target)
     yield "search", search
-    yield (
-        "threshold",
-        FixedThresholdClassifier(FrozenEstimator(search.best_estimator_), threshold=0.3).fit(images, target),
-    )
+    fixed = FixedThresholdClassifier(FrozenEstimator(search.best_estimator_), threshold=0.3)
+    yield "threshold", fixed.fit(images, target)
     best = skinseg.make_lesion_pipeline(**small)
     best.steps.insert(2, ("select", SelectKBest(k=5)))
     yield "select", best.fit(images, target)
@@ -63,7 +61,10 @@ def measuring(images, masks):
     """Segmenters and featurizers, fitted."""
     yield "chan_vese", skinseg.ChanVeseSegmenter().fit(images)
     yield "otsu", skinseg.ThresholdSegmenter().fit(images)
-    yield "superpixels", skinseg.SuperpixelSegmenter(max_iter=10, regions_per_image=100, random_state=0).fit(images, masks)
+    yield (
+        "superpixels",
+        skinseg.SuperpixelSegmenter(max_iter=10, regions_per_image=100, random_state=0).fit(images, masks),
+    )
     yield "pretrained", skinseg.PretrainedSegmenter().fit(images)
     yield "features", skinseg.ABCDFeaturizer(skinseg.PretrainedSegmenter()).fit(images)
     yield "cnn_features", skinseg.CNNFeaturizer(view="image").fit(images)
