@@ -88,7 +88,9 @@ class Watched:
 
     def __init__(self, words, **options):
         self.mark = uuid.uuid4().hex
-        environment = {**os.environ, "SKINSEG_TEST_MARK": self.mark}
+        # what measures the reach of tests would write files and lines of its own when it is stopped
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+        environment = {**kept, "SKINSEG_TEST_MARK": self.mark}
         self.process = subprocess.Popen(
             words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
             **options,

@@ -60,11 +60,11 @@ def l_shape():
 
 
 def _faded_disc(softness):
-    """A gray disc whose color fades into the skin linearly over so many pixels, half of them inside."""
+    """A disc of hardly any color that fades into the skin linearly over so many pixels, half of them inside."""
     distance = np.hypot(_x, _y) - RADIUS
     share = np.where(softness > 0, np.clip(0.5 - distance / np.maximum(softness, 1e-9), 0, 1), distance <= 0)
     gray = np.rint(180 - 60 * share).astype(np.uint8)
-    return _record(distance <= 0, np.repeat(gray[..., None], 3, axis=2))
+    return _record(distance <= 0, gray[..., None] + np.array([6, 0, 0], np.uint8))  # a gray image has no colors
 
 
 def ramp_disc():
