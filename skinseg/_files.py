@@ -8,6 +8,7 @@ import secrets
 import shutil
 import stat
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ __all__ = [
 
 # some network file systems know no locks
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+_writers: dict[tuple[int, int], int] = {}  # device and number of what grows, and the thread that writes it
 
 
 def write_file(
@@ -71,7 +73,8 @@ def growing_file(
 
     It grows as ``.<name>.partial``, locked: what a killed process left is taken
     over by the next one that writes the same file, and two at once write one
-    after the other.
+    after the other. A thread does not wait for itself: where its blocks of one
+    file overlap, the one that ends last stays.
 
     Parameters
     ----------
@@ -85,6 +88,8 @@ def growing_file(
     """
     with writing_errors(path):
         growing, file = _open_growing(path, temporary or path.parent)
+    grows = _identity(file.fileno())
+    _writers[grows] = threading.get_ident()
     try:
         if not replace and path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
@@ -95,11 +100,12 @@ def growing_file(
                 os.fsync(file.fileno())
             if sys.platform == "win32":  # where an open file cannot be renamed
                 file.close()
-            os.replace(growing, path)
+            (os.replace if replace else os.rename)(growing, path)  # which on Windows replaces nothing
     except BaseException:
         _discard(growing, file)
         raise
     finally:
+        _writers.pop(grows, None)
         with suppress(OSError):  # there was no room for what was left to write
             file.close()
 
@@ -118,9 +124,22 @@ def _discard(growing: Path, file: BinaryIO) -> None:
             growing.unlink()
 
 
+def _identity(file: int | Path) -> tuple[int, int]:
+    found = os.stat(file)
+    return found.st_dev, found.st_ino
+
+
+def _is_ours(growing: Path) -> bool:
+    """Whether this thread itself is writing it, under whatever name: letters may be large or small, folders linked."""
+    try:
+        return _writers.get(_identity(growing)) == threading.get_ident()
+    except OSError:
+        return False
+
+
 def _open_growing(path: Path, folder: Path) -> tuple[Path, BinaryIO]:
-    if sys.platform != "win32":
-        growing = folder / f"{_hidden(path.name)}.partial"
+    growing = folder / f"{_hidden(path.name)}.partial"
+    if sys.platform != "win32" and not _is_ours(growing):
         with suppress(OSError):  # it is another user's, or something else, or there are no locks
             handle = lock_file(growing, wait=True, needed=True)
             file = os.fdopen(handle, "wb")
@@ -172,10 +191,12 @@ def growing_folder(path: Path) -> Iterator[Path]:
             os.replace(growing, path)
             sync_folder(path.parent)
     finally:
-        remove_folder(growing)
-        with suppress(OSError):  # Windows keeps a file that is open; it is in nobody's way
-            lock.unlink()
-        os.close(handle)
+        try:
+            remove_folder(growing)
+            with suppress(OSError):  # Windows keeps a file that is open; it is in nobody's way
+                lock.unlink()
+        finally:  # also at a second Ctrl-C
+            os.close(handle)
 
 
 def remove_folder(folder: Path) -> None:

@@ -109,8 +109,10 @@ class PartStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        remove_folder(self.temporary)
-        self._leave()
+        try:
+            remove_folder(self.temporary)
+        finally:  # also at a second Ctrl-C
+            self._leave()
 
     def _leave(self) -> None:
         """Give the folder back; where nothing was made in it, nothing is left behind."""

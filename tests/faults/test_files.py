@@ -164,6 +164,33 @@ def test_many_threads_write_the_same_file(tmp_path):
     assert names(tmp_path) == ["a.bin"]
 
 
+@posix
+@pytest.mark.parametrize("same", ["path", "link"])
+def test_a_thread_does_not_wait_for_itself(tmp_path, same):
+    """As it would for ever: two names may lead to one file."""
+    path = tmp_path / "a.csv"
+    if same == "link":
+        (tmp_path / "link").symlink_to(tmp_path)
+    again = path if same == "path" else tmp_path / "link" / "a.csv"
+    over = []
+
+    def write():
+        with growing_file(path) as first, growing_file(again) as second:
+            first.write(b"first")
+            second.write(b"second")
+        over.append(path.read_bytes())
+        write_file(path, b"third")
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert over == [b"first"]
+    assert not thread.is_alive()
+    assert path.read_bytes() == b"third"
+    assert [name for name in names(tmp_path) if name != "link"] == ["a.csv"]
+    assert _files._writers == {}
+
+
 def test_long_names_do_not_share_what_grows(tmp_path):
     first, second = (tmp_path / ("x" * 200 + end) for end in ("1.csv", "2.csv"))
     with growing_file(first) as one, growing_file(second) as two:
@@ -228,6 +255,24 @@ def test_a_folder_is_complete_or_not_there(tmp_path):
     with pytest.raises(OSError, match=r"out cannot be written \(Directory not empty\)"), growing_folder(out):
         pass
     assert names(tmp_path) == ["next", "out"]
+
+
+def test_a_folder_can_be_made_after_its_removal_was_interrupted(tmp_path, monkeypatch):
+    def interrupted(_folder):
+        raise KeyboardInterrupt
+
+    def make():
+        with growing_folder(tmp_path / "out") as folder:
+            (folder / "a").write_bytes(b"1")
+            monkeypatch.setattr(_files, "remove_folder", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        make()
+    monkeypatch.undo()
+    (tmp_path / "out" / "a").unlink()
+    with growing_folder(tmp_path / "out"):  # no "another process is making it"
+        pass
+    assert names(tmp_path) == ["out"]
 
 
 def test_a_folder_is_removed_while_others_write_into_it(tmp_path):

@@ -208,6 +208,22 @@ def test_a_damaged_checkpoint_is_refused_or_the_same(tmp_path):
     assert all(text.startswith(f"{path}: this is no checkpoint of skinseg, or it is damaged (") for text in refused)
 
 
+def test_a_run_can_be_gone_on_with_after_its_end_was_interrupted(tmp_path, monkeypatch):
+    def interrupted(_folder):
+        raise KeyboardInterrupt
+
+    with PartStore(tmp_path / "a.parts", {}) as store:
+        store.begin(1)
+        store.add([], pd.DataFrame({"image": ["a"]}))
+        store.flush()
+        monkeypatch.setattr(_parts, "remove_folder", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.__exit__(None, None, None)
+        monkeypatch.undo()
+        with PartStore(tmp_path / "a.parts", {}) as again:  # no "another process is at work"
+            assert len(again.paths) == 1
+
+
 def test_a_damaged_run_json_is_told(lesion_files, tmp_path, stopped):
     images = find_images([lesion_files / "images"])
     go_on = stopped(3, interrupt)
