@@ -10,7 +10,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache, partial
 from itertools import islice
 from multiprocessing import current_process
@@ -82,6 +82,25 @@ def opencv_threads(n_threads: int) -> Iterator[None]:
                 cv2.setNumThreads(before)
 
 
+_limits: list[ExitStack] = []  # what sets back the limit of pixels; the same entry for each block that is open
+
+
+@contextmanager
+def _limit_held(limit: str | None) -> Iterator[None]:
+    """Let the limit of the caller be that of this process; blocks of several threads, as Dask has, may overlap."""
+    with _bound_lock:
+        _limits.append(_limits[0] if _limits else ExitStack())
+        if limit is not None and limit != os.environ.get(MAX_PIXELS_VARIABLE, ""):
+            _limits[0].enter_context(limit_of_caller(limit))
+    try:
+        yield
+    finally:
+        with _bound_lock:
+            before = _limits.pop()
+            if not _limits:
+                before.close()
+
+
 @cache
 def _controller() -> ThreadpoolController:
     """Find the libraries with threads, which takes some milliseconds, once."""
@@ -133,7 +152,7 @@ def _run_in_worker(
     # a thread of the calling process, or of a Dask worker, where joblib bounds nothing
     _here.in_pool = threading.current_thread() is not threading.main_thread()
     try:
-        with opencv_threads(1), limit_of_caller(limit):
+        with opencv_threads(1), _limit_held(limit):
             return function(batch)
     finally:
         _here.in_pool = before

@@ -2,6 +2,7 @@
 
 import math
 import os
+import threading
 
 import numpy as np
 import pandas as pd
@@ -117,6 +118,31 @@ def test_a_worker_elsewhere_keeps_its_own_limit_where_the_caller_has_none(monkey
     assert _run_in_worker(lambda batch: pixel_limit(), [], limit="77") == 77
     assert _run_in_worker(lambda batch: pixel_limit(), [], limit="") == MAX_PIXELS
     assert os.environ[VARIABLE] == "1000"
+
+
+@pytest.mark.parametrize("own", [None, "1000"])
+def test_threads_of_a_worker_that_overlap(own, monkeypatch):
+    """The limit holds until the last one ends, and then what it was before."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if own is not None:
+        monkeypatch.setenv(VARIABLE, own)
+    began, may_end = threading.Event(), threading.Event()
+
+    def first(_batch):
+        began.set()
+        may_end.wait(10)
+
+    def second(_batch):
+        before = pixel_limit()
+        may_end.set()
+        thread.join()
+        return before, pixel_limit()
+
+    thread = threading.Thread(target=_run_in_worker, args=[first, []], kwargs={"limit": "599"})
+    thread.start()
+    began.wait(10)
+    assert _run_in_worker(second, [], limit="599") == (599, 599)
+    assert os.environ.get(VARIABLE) == own
 
 
 @pytest.mark.parametrize("jobs", [(), ("--jobs", "2")])
