@@ -127,7 +127,9 @@ def _level_of(compress: Any) -> int:
     """Give the level of zlib that the setting of a `joblib.Memory` asks for; 0 for none."""
     if isinstance(compress, tuple):
         compress = compress[1]
-    return 3 if compress is True else int(compress)
+    if isinstance(compress, int) and compress is not True:
+        return int(compress)
+    return 3 if compress else 0  # the name of a method of joblib, too
 
 
 def _packed(key: str, value: Any, level: int) -> bytes:

@@ -38,6 +38,15 @@ def pipeline(memory):
 # ---------------------------------------------------------------------- damage
 
 
+@pytest.mark.parametrize("compress", [False, True, 0, 9, ("zlib", 1), "zlib", "gzip"])
+def test_whatever_compression_joblib_knows(tmp_path, compress):
+    memory = joblib.Memory(tmp_path, compress=compress, verbose=0)
+    value = np.zeros(10_000, np.uint8)
+    ResultCache(memory).put(KEY, value)
+    np.testing.assert_array_equal(ResultCache(memory).get(KEY), value)
+    assert (entries_of(tmp_path)[0].stat().st_size < 1000) == bool(compress)
+
+
 @pytest.mark.parametrize("compress", [False, True, ("zlib", 1)])
 def test_every_flipped_bit_and_every_cut_is_seen(tmp_path, compress, caplog):
     cache = ResultCache(joblib.Memory(tmp_path, compress=compress, verbose=0))
