@@ -309,12 +309,16 @@ class ResumingDownloader:
 def _check_redirect(url: str, response: Any) -> None:
     """Look where a server leads to before it is followed."""
     if response.is_redirect:
-        _check_secure(url, urljoin(response.url, response.headers["location"]))
+        _check_secure(url, response.headers["location"], response.url)
 
 
-def _check_secure(url: str, asked: str) -> None:
+def _check_secure(url: str, asked: str, base: str = "") -> None:
     """Refuse what anybody on the way could read and change; this machine itself is no way."""
-    parts = urlsplit(asked)
+    try:
+        asked = urljoin(base, asked)
+        parts = urlsplit(asked)
+    except ValueError as error:
+        raise _NotThereError(f"{url}: {asked} is no address ({error})") from None
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _THIS_MACHINE):
         leads = "" if asked == url else f"the server leads to {asked}: "
         raise _NotThereError(f"{url}: {leads}downloads go over https only")

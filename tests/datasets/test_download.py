@@ -207,6 +207,19 @@ def test_a_server_that_leads_away_from_https_is_not_followed(server, tmp_path):
     assert [entry.path for entry in server.log] == ["a.zip"] * 4 + ["b.zip"]
 
 
+def test_addresses_that_are_none(server, tmp_path):
+    """They are no fault of the checksum, and the next address is tried."""
+    server.faults["b.zip"] = [{"status": 302, "headers": {"Location": "https://[x/b.zip"}}]
+    with pytest.raises(
+        OSError, match=r"^https://\[y/a\.zip: .*; .*/b\.zip: https://\[x/b\.zip is no address"
+    ) as caught:
+        download_file(("https://[y/a.zip", f"{server.url}/b.zip"), tmp_path / "a.zip", checksum=SHA, delay=0)
+    assert "pin it" not in str(caught.value)
+    server.files["c.zip"] = DATA
+    download_file(("https://[y/a.zip", f"{server.url}/c.zip"), tmp_path / "a.zip", checksum=SHA, delay=0)
+    assert (tmp_path / "a.zip").read_bytes() == DATA
+
+
 def test_nobody_there(tmp_path):
     with pytest.raises(OSError, match=r"127.0.0.1:9/a: the connection failed \(.*refused.*\), 1 times"):
         download_file(("http://127.0.0.1:9/a",), tmp_path / "a", n_retries=0, delay=0)
