@@ -183,6 +183,8 @@ def growing_folder(path: Path) -> Iterator[Path]:
             raise BlockingIOError(errno.EAGAIN, "another process is making it")
     try:
         with writing_errors(path, "choose another folder"):
+            if path.is_dir() and any(path.iterdir()):  # another process may just have made it
+                raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
             remove_folder(growing)
             growing.mkdir()
         yield growing
