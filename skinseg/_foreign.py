@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.ensemble import IsolationForest
+from sklearn.ensemble._forest import BaseForest
+from sklearn.ensemble._gb import BaseGradientBoosting
 
 __all__ = ["NOT_STORED", "check_arrays", "check_size", "forget_folders", "objects_of"]
 
 # parameters of this machine, or of fitting only
 NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
 _LARGEST = 4 << 30  # bytes; a forest of 1,000 deep trees has less
+_WORDS = 8  # of 32 bits each, in a set of categories
 _TIGHTEST = 50  # arrays of a model are hardly ever packed more tightly; zeros are, 1,000 to 1
 
 
@@ -69,6 +74,8 @@ def objects_of(model: Any) -> Iterator[Any]:
         elif isinstance(item, np.ndarray):
             waiting.extend(item.ravel().tolist() if item.dtype == object else ())
         else:
+            if isinstance(item, partial):
+                waiting.extend((item.func, item.args, item.keywords))
             waiting.extend(getattr(item, "__dict__", {}).values())
 
 
@@ -111,25 +118,30 @@ def check_arrays(model: Any) -> None:
     Raises
     ------
     ValueError
-        If a position is outside, a branch leads back, or an ensemble has other columns than its trees.
+        If a position is outside, a branch leads back, or an ensemble has other columns or results than its trees.
     """
     owned: set[int] = set()
     for item in objects_of(model):
         name = type(item).__name__
-        if hasattr(item, "tree_"):
+        if type(getattr(item, "tree_", None)).__name__ == "Tree":
             owned.add(id(item.tree_))
             _check_tree(item.tree_.__getstate__()["nodes"], min(item.n_features_in_, item.tree_.n_features))
-        if hasattr(item, "estimators_"):
+        # other ensembles let each of their parts look at what it is given, which may be more columns than theirs
+        if isinstance(item, (BaseForest, BaseGradientBoosting, IsolationForest)) and hasattr(item, "estimators_"):
             _check_forest(item)
         for predictor in objects_of(getattr(item, "_predictors", [])):
             if type(predictor).__name__ == "TreePredictor":
                 owned.add(id(predictor))
-                _check_predictor(predictor, item.n_features_in_)
+                _check_predictor(predictor, item.n_features_in_, item._bin_mapper.is_categorical_)
         if name in ("BallTree", "KDTree"):
             _check_neighbors(item)
     for item in objects_of(model):
         if type(item).__name__ in ("Tree", "TreePredictor") and id(item) not in owned:
             raise ValueError(f"a {type(item).__name__} belongs to no estimator")
+    for item in objects_of(model):  # when all that they hold is known to be sound
+        if isinstance(item, BaseGradientBoosting) and hasattr(item, "estimators_"):
+            first = item._raw_predict_init(np.zeros((1, item.n_features_in_), dtype=np.float32))
+            _require(first.shape == (1, item.estimators_.shape[1]), "boosting has more trees a step than results")
 
 
 def _require(right: Any, what: str) -> None:
@@ -159,16 +171,19 @@ def _check_forest(ensemble: Any) -> None:
             _require(part.n_features_in_ <= n_features, f"trees of an ensemble of {n_features} columns have more")
 
 
-def _check_predictor(predictor: Any, n_features: int) -> None:
+def _check_predictor(predictor: Any, n_features: int, categorical: np.ndarray) -> None:
     nodes = predictor.nodes
     inner = nodes["is_leaf"] == 0
     _require(nodes.size > 0, "a tree has no node")
     _check_children(nodes["left"][inner], nodes["right"][inner], np.flatnonzero(inner), len(nodes))
     used = nodes["feature_idx"][inner]
     _require((used >= 0) & (used < n_features), f"a tree looks at a column outside of {n_features}")
-    sets = nodes["bitset_idx"][inner & (nodes["is_categorical"] != 0)]
+    _require(np.shape(categorical) == (n_features,), "boosting knows of other columns")
+    of_sets = inner & (nodes["is_categorical"] != 0)
+    _require(categorical[nodes["feature_idx"][of_sets]], "a tree looks for categories in a column of numbers")
     for bits in (predictor.raw_left_cat_bitsets, predictor.binned_left_cat_bitsets):
-        _require(sets < len(bits), "a tree looks at a category outside")
+        _require(bits.shape[1] == _WORDS, "categories of a tree are cut short")
+        _require(nodes["bitset_idx"][of_sets] < len(bits), "a tree looks at a category outside")
 
 
 def _check_neighbors(tree: Any) -> None:
@@ -176,7 +191,8 @@ def _check_neighbors(tree: Any) -> None:
     n_samples, n_nodes = len(data), len(nodes)
     _require(np.array_equal(np.sort(order), np.arange(n_samples)), "a tree of neighbors does not name each sample once")
     _require(n_nodes == tree.__getstate__()[6] and bounds.shape[1] == n_nodes, "a tree of neighbors has other nodes")
-    _require(bounds.shape[2] == data.shape[1], "a tree of neighbors has other columns")
+    sides = 2 if type(tree).__name__ == "KDTree" else 1  # of a box, or the middle of a ball
+    _require(bounds.shape[0] == sides and bounds.shape[2] == data.shape[1], "a tree of neighbors has other columns")
     _require(
         (nodes["idx_start"] >= 0) & (nodes["idx_start"] <= nodes["idx_end"]) & (nodes["idx_end"] <= n_samples),
         "a node of a tree of neighbors leads outside",

@@ -210,8 +210,8 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
         model = skops.io.loads(content, trusted=sorted(asked))
         if not hasattr(model, "get_params"):
             raise TypeError(f"it holds {type(model).__name__}, which is no estimator")
-        check_arrays(model)
         forgotten = forget_folders(model)
+        check_arrays(model)
     except (Warning, ModelFileError):  # warnings that are errors say what they have to say
         raise
     except Exception as error:

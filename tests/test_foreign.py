@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import zipfile
+from functools import partial
 
 import joblib
 import numpy as np
@@ -19,9 +20,10 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.multioutput import ClassifierChain
+from sklearn.neighbors import KernelDensity, KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures
 from sklearn.tree import DecisionTreeClassifier
 
 import skinseg
@@ -218,7 +220,33 @@ def narrow(model, n_features=2):
     return model
 
 
+def many_results():
+    model = boosted()
+    model.estimators_ = np.repeat(model.estimators_, 9, axis=1)
+    return model
+
+
+def flat_boxes():
+    model = KNeighborsClassifier(3, algorithm="kd_tree").fit(X, Y)
+    state = list(model._tree.__getstate__())
+    state[3] = np.ascontiguousarray(state[3][:1])
+    model._tree.__setstate__(tuple(state))
+    return model
+
+
+def other_categories(known):
+    model = histogram()
+    model._bin_mapper.is_categorical_ = np.array(known)
+    return model
+
+
 HARMFUL = {
+    "boosting results": many_results,
+    "kd boxes": flat_boxes,
+    "histogram kinds": lambda: other_categories([0, 0, 0, 0, 0]),
+    "histogram few kinds": lambda: other_categories([1]),
+    "in a partial function": lambda: FunctionTransformer(partial(np.mean, tree(left_child=(0, 10**9)))),
+    "named in a partial function": lambda: FunctionTransformer(partial(np.mean, a=tree(left_child=(0, 10**9)))),
     "child": lambda: tree(left_child=(0, 10**9)),
     "negative child": lambda: tree(right_child=(0, -7)),
     "circle": lambda: tree(left_child=(0, 0)),
@@ -268,6 +296,25 @@ def test_sound_trees_are_opened(tmp_path):
         given = np.c_[Y * 3 % 5, X] if model.n_features_in_ == 5 else X
         loaded = skinseg.load(skinseg.save(model, tmp_path / "m.skops"))
         np.testing.assert_array_equal(loaded.predict(given), model.predict(given))
+
+
+def test_models_whose_trees_have_other_columns_are_opened(tmp_path):
+    chain = ClassifierChain(DecisionTreeClassifier(random_state=0)).fit(X, np.c_[Y, 1 - Y])
+    steps = make_pipeline(PolynomialFeatures(), DecisionTreeClassifier(random_state=0))
+    for model in (chain, BaggingClassifier(steps, 2, random_state=0).fit(X, Y)):
+        loaded = skinseg.load(skinseg.save(model, tmp_path / "m.skops"))
+        np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    density = KernelDensity().fit(X)
+    loaded = skinseg.load(skinseg.save(density, tmp_path / "m.skops"))
+    np.testing.assert_array_equal(loaded.score_samples(X), density.score_samples(X))
+
+
+def test_a_cache_in_a_partial_function_is_not_taken(tmp_path):
+    segmenter = skinseg.ThresholdSegmenter(memory=str(tmp_path / "cache"))
+    skops.io.dump(FunctionTransformer(partial(np.mean, segmenter)), tmp_path / "m.skops")
+    with pytest.warns(SkinsegWarning, match="gives memory"):
+        loaded = skinseg.load(tmp_path / "m.skops")
+    assert loaded.func.args[0].memory is None
 
 
 def test_all_that_a_model_holds_is_looked_at_once():
