@@ -90,6 +90,7 @@ _EMPTY = "the file is empty (0 bytes); copy or download it again"
 OTHER_SIZE = "the size in the header is not that of the pixels: the file is damaged; copy or download it again"
 _MOST_CHUNKS = 100_000  # of a PNG file that are looked through for one with the orientation
 _MOST_EXIF = 1 << 20  # bytes
+_SMALL_TILE = 1 << 24  # pixels, which no limit forbids
 TURNED_BY_PILLOW = frozenset({"TIFF"})
 """Formats whose size in the header is that of the upright image."""
 
@@ -307,10 +308,22 @@ def open_header(path: str | os.PathLike[str], source: IO[bytes], limit: float) -
             f"or raise the limit ({MAX_PIXELS_VARIABLE}={width * height} in the environment, --max-pixels of the "
             "commands, max_pixels= of the functions that read)",
         )
+    if (tile := _tile_pixels(image)) > max(limit, _SMALL_TILE):
+        raise ImageReadError(
+            path,
+            f"the image has {width} x {height} pixels in tiles of {tile} pixels, more than the limit of {limit}: the "
+            "file is damaged; save it again",
+        )
     orientation = _orientation(image, source)
     if orientation >= 5 and (image.format not in TURNED_BY_PILLOW or _size_as_stored(image)):
         width, height = height, width
     return image, Header((height, width), orientation, image.mode, image.format or "")
+
+
+def _tile_pixels(image: Image.Image) -> int:
+    """Count the pixels of a tile of a TIFF file, each of which is decoded whole, however small the image is."""
+    sides = [getattr(image, "tag_v2", {}).get(tag, 0) for tag in (322, 323)]
+    return math.prod(int(side) for side in sides) if all(isinstance(side, (int, float)) for side in sides) else 0
 
 
 def _size_as_stored(image: Image.Image) -> bool:

@@ -1,5 +1,7 @@
 """Files of every usual kind become 8-bit RGB; the rest is refused by name."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -133,6 +135,17 @@ def test_pixel_limit(tmp_path, rgb):
     Image.fromarray(rgb).save(tmp_path / "a.png")
     with pytest.raises(ImageReadError, match="60 x 40 = 2400 pixels, more than the limit of 2000"):
         read_image(tmp_path / "a.png", max_pixels=2000)
+
+
+def test_a_tile_larger_than_the_limit_is_refused(tmp_path):
+    """A tile is decoded whole: one of zeros takes a thousandth in the file, and 1.2 GB for an image of 16 pixels."""
+    tags = {256: 16, 257: 16, 258: 8, 259: 8, 262: 2, 277: 3, 322: 20_000, 323: 20_000, 324: 150, 325: 8}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    path = tmp_path / "tile.tif"
+    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(100))
+    with pytest.raises(ImageReadError, match="16 x 16 pixels in tiles of 400000000 pixels, more than the limit"):
+        read_header(path)
+    assert read_header(path, max_pixels=400_000_000).shape == (16, 16)
 
 
 def test_floating_point_tiff_is_refused(tmp_path):
