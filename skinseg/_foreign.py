@@ -14,9 +14,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from sklearn.cluster._kmeans import _BaseKMeans
 from sklearn.ensemble import IsolationForest
 from sklearn.ensemble._forest import BaseForest
 from sklearn.ensemble._gb import BaseGradientBoosting
+from sklearn.svm._base import BaseLibSVM
 
 __all__ = ["NOT_STORED", "check_arrays", "check_size", "forget_folders", "objects_of"]
 
@@ -105,7 +107,7 @@ def forget_folders(model: Any) -> list[str]:
 
 
 def check_arrays(model: Any) -> None:
-    """Refuse trees whose positions lead out of them.
+    """Refuse trees whose positions lead out of them, and arrays of compiled models that do not fit each other.
 
     scikit-learn's compiled code follows the nodes of a tree, and takes columns
     of the samples, without looking whether they are there.
@@ -135,6 +137,7 @@ def check_arrays(model: Any) -> None:
                 _check_predictor(predictor, item.n_features_in_, item._bin_mapper.is_categorical_)
         if name in ("BallTree", "KDTree"):
             _check_neighbors(item)
+        _check_sizes(item)
     for item in objects_of(model):
         if type(item).__name__ in ("Tree", "TreePredictor") and id(item) not in owned:
             raise ValueError(f"a {type(item).__name__} belongs to no estimator")
@@ -199,3 +202,29 @@ def _check_neighbors(tree: Any) -> None:
     )
     last = 2 * np.arange(n_nodes) + 2 >= n_nodes
     _require(nodes["is_leaf"][last] != 0, "a branch of a tree of neighbors leads to no node")
+
+
+def _check_sizes(item: Any) -> None:
+    if isinstance(item, BaseLibSVM) and hasattr(item, "_dual_coef_"):
+        _check_machine(item)
+    if isinstance(item, _BaseKMeans) and hasattr(item, "cluster_centers_"):
+        _require(item.cluster_centers_.shape[1] == item.n_features_in_, "centers of clusters have other columns")
+
+
+def _check_machine(machine: Any) -> None:
+    """Look at the sizes that libsvm takes for granted: a coefficient of each vector for each other class, and so on."""
+    n_vectors, n_classes = len(machine.support_), len(machine._n_support)
+    n_pairs = n_classes * (n_classes - 1) // 2
+    _require(
+        machine._dual_coef_.shape == (n_classes - 1, n_vectors)
+        and np.shape(machine._intercept_) == (n_pairs,)
+        and {np.shape(machine._probA), np.shape(machine._probB)} in ({(0,)}, {(n_pairs,)})
+        and np.all(machine._n_support >= 0)
+        and machine.n_support_.sum() == n_vectors,
+        "a support vector machine has other numbers of vectors, classes and coefficients",
+    )
+    if machine.kernel == "precomputed":
+        n_samples = machine.shape_fit_[0]
+        _require((machine.support_ >= 0) & (machine.support_ < n_samples), "a support vector is none of the samples")
+    else:
+        _require(machine.support_vectors_.shape == (n_vectors, machine.n_features_in_), "support vectors are cut short")

@@ -13,6 +13,7 @@ import pytest
 import skops.io
 from click.testing import CliRunner
 from joblib import Memory
+from sklearn.cluster import KMeans
 from sklearn.ensemble import (
     BaggingClassifier,
     GradientBoostingClassifier,
@@ -24,6 +25,7 @@ from sklearn.multioutput import ClassifierChain
 from sklearn.neighbors import KernelDensity, KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, PolynomialFeatures
+from sklearn.svm import SVC, SVR, NuSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier
 
 import skinseg
@@ -240,7 +242,22 @@ def other_categories(known):
     return model
 
 
+def cut(model, name, part):
+    """Keep a part of an array of a fitted model."""
+    setattr(model, name, np.ascontiguousarray(getattr(model, name)[part]))
+    return model
+
+
+def machine(**settings):
+    return SVC(**settings).fit(X @ X.T if settings else X, np.arange(len(X)) % 3)
+
+
 HARMFUL = {
+    "machine coefficients": lambda: cut(machine(), "_dual_coef_", np.s_[:1]),
+    "machine intercept": lambda: cut(machine(), "_intercept_", np.s_[:1]),
+    "machine vectors": lambda: cut(machine(), "support_vectors_", np.s_[:, :1]),
+    "machine samples": lambda: cut(machine(kernel="precomputed"), "support_", np.s_[:3]),
+    "centers": lambda: cut(KMeans(3, n_init=1).fit(X), "cluster_centers_", np.s_[:, :1]),
     "boosting results": many_results,
     "kd boxes": flat_boxes,
     "histogram kinds": lambda: other_categories([0, 0, 0, 0, 0]),
@@ -295,6 +312,17 @@ def test_sound_trees_are_opened(tmp_path):
     ):  # fmt: skip
         given = np.c_[Y * 3 % 5, X] if model.n_features_in_ == 5 else X
         loaded = skinseg.load(skinseg.save(model, tmp_path / "m.skops"))
+        np.testing.assert_array_equal(loaded.predict(given), model.predict(given))
+
+
+@pytest.mark.parametrize("given", [X, X @ X.T])
+def test_sound_machines_are_opened(tmp_path, given):
+    y = np.arange(len(X)) % 3
+    models = [SVC(), NuSVC(nu=0.3), SVR(), OneClassSVM()]
+    if given.shape == (60, 60):
+        models = [model.set_params(kernel="precomputed") for model in models]
+    for model in models:
+        loaded = skinseg.load(skinseg.save(model.fit(given, y), tmp_path / "m.skops"))
         np.testing.assert_array_equal(loaded.predict(given), model.predict(given))
 
 
