@@ -8,6 +8,8 @@ memory without looking, and folders of caches, whose files are pickles.
 
 from __future__ import annotations
 
+import json
+import sys
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -20,11 +22,12 @@ from sklearn.ensemble._forest import BaseForest
 from sklearn.ensemble._gb import BaseGradientBoosting
 from sklearn.svm._base import BaseLibSVM
 
-__all__ = ["NOT_STORED", "check_arrays", "check_size", "forget_folders", "objects_of"]
+__all__ = ["NOT_STORED", "check_arrays", "check_calls", "check_size", "forget_folders", "objects_of"]
 
 # parameters of this machine, or of fitting only
 NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
 _LARGEST = 4 << 30  # bytes; a forest of 1,000 deep trees has less
+_NO_CALL = frozenset({"CachedNode", "FunctionNode", "JsonNode", "MethodNode", "SliceNode", "TypeNode"})
 _WORDS = 8  # of 32 bits each, in a set of categories
 _TIGHTEST = 50  # arrays of a model are hardly ever packed more tightly; zeros are, 1,000 to 1
 
@@ -47,6 +50,36 @@ def check_size(packed: zipfile.ZipFile, n_bytes: int) -> None:
     unpacked = sum(info.file_size for info in packed.infolist())
     if unpacked > max(_LARGEST, _TIGHTEST * n_bytes):
         raise ValueError(f"{n_bytes:,} bytes say that they become {unpacked:,}")
+
+
+def check_calls(packed: zipfile.ZipFile) -> None:
+    """Refuse a description that would call a function, where a model only holds it.
+
+    skops makes objects by calling what a node names, with the arguments of the
+    file; to functions on the list, and compiled code below them, any would be
+    given.
+
+    Parameters
+    ----------
+    packed : ZipFile
+        A model file.
+
+    Raises
+    ------
+    ValueError
+        If a node that makes an object names no class.
+    """
+    waiting: list[Any] = [json.loads(packed.read("schema.json"))]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+            if "__loader__" in item and item["__loader__"] not in _NO_CALL:
+                module, name = str(item.get("__module__")), str(item.get("__class__"))
+                named = getattr(sys.modules.get(module), name, None)
+                _require(named is None or isinstance(named, type), f"{module}.{name} is called, which is no class")
 
 
 def objects_of(model: Any) -> Iterator[Any]:

@@ -18,7 +18,7 @@ from sklearn.utils._metadata_requests import SIMPLE_METHODS
 
 from . import classification, clinical, features, metrics, pipeline, preprocessing, pretrained, segmentation
 from ._files import write_file
-from ._foreign import NOT_STORED, check_arrays, check_size, forget_folders
+from ._foreign import NOT_STORED, check_arrays, check_calls, check_size, forget_folders
 from ._quiet import ignored_warnings
 from .base import nested_estimators
 from .exceptions import ModelFileError, SkinsegWarning
@@ -207,6 +207,8 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
             "If you know where the file comes from, name them in load(path, trusted=[...])"
         )
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            check_calls(packed)
         model = skops.io.loads(content, trusted=sorted(asked))
         if not hasattr(model, "get_params"):
             raise TypeError(f"it holds {type(model).__name__}, which is no estimator")

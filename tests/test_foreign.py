@@ -1,6 +1,7 @@
 """Model files of strangers: nothing in them is run, and nothing in them leads compiled code astray."""
 
 import io
+import itertools
 import json
 import os
 import pickle
@@ -76,8 +77,18 @@ def put(node):
     return change
 
 
+IDS = itertools.count(10**6)  # with one for several, nodes would hold themselves
+
+
 def node(loader, module, name, content=None, **more):
-    return {"__class__": name, "__module__": module, "__loader__": loader, "content": content, "__id__": 7, **more}
+    return {
+        "__class__": name,
+        "__module__": module,
+        "__loader__": loader,
+        "content": content,
+        "__id__": next(IDS),
+        **more,
+    }
 
 
 TEXT = node("JsonNode", "builtins", "str", '"touch /nowhere"', is_json=True)
@@ -123,7 +134,22 @@ def test_descriptions_made_by_hand_are_refused(tmp_path, kind, monkeypatch):
     monkeypatch.setattr("subprocess.Popen.__init__", lambda self, *args: ran.append(args))
     monkeypatch.setattr("numpy.random.seed", lambda *args: ran.append(args))
     path = forge(skinseg.save(FunctionTransformer(np.exp), tmp_path / "m.skops"), put(DANGEROUS[kind]))
-    with pytest.raises(ModelFileError, match=r"m\.skops"):
+    with pytest.raises(ModelFileError, match=r"m\.skops") as refusal:
+        skinseg.load(path)
+    assert "recursion" not in str(refusal.value)
+    assert not ran
+
+
+@pytest.mark.parametrize("loader", ["ConstructorFromReduceNode", "ListNode", "LossNode", "RandomStateNode"])
+def test_functions_that_models_hold_are_not_called(tmp_path, monkeypatch, loader):
+    """One that compiled code is below would follow arrays of the file that do not fit each other."""
+    ran = []
+    monkeypatch.setattr("sklearn.cluster._kmeans._kmeans_single_lloyd", lambda *args: ran.append(args))
+    content = [TEXT] if loader == "ListNode" else ARGUMENTS
+    called = node(loader, "sklearn.cluster._kmeans", "_kmeans_single_lloyd", content)
+    change = put(called | {"__reduce__": {"args": ARGUMENTS}})
+    path = forge(skinseg.save(FunctionTransformer(np.exp), tmp_path / "m.skops"), change)
+    with pytest.raises(ModelFileError, match=r"_kmeans_single_lloyd is called, which is no class"):
         skinseg.load(path)
     assert not ran
 
