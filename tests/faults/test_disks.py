@@ -120,7 +120,8 @@ def test_a_disk_that_fails_at_the_end(things, tmp_path, monkeypatch, name, call)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr(f"skinseg._files.os.{call}", full)
+        for name_of_call in ("replace", "rename") if call == "replace" else (call,):
+            patched.setattr(f"skinseg._files.os.{name_of_call}", full)
         with pytest.raises(OSError, match="No space left on device") as caught:
             WRITERS[name](things, tmp_path / name)
     assert str(tmp_path) in str(caught.value)
