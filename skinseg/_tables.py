@@ -7,6 +7,7 @@ import io
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -157,8 +158,7 @@ def read_text_table(path: str | os.PathLike[str], *, separator: str | None = Non
     except ValueError as error:  # that of pandas for what cannot be parsed is one, too
         raise _unreadable(path, *_told(error)) from None
     if not isinstance(table.index, pd.RangeIndex):
-        reason = f"the first row has more cells than the {table.shape[1]} columns, {some_of(table.columns)}"
-        raise _unreadable(path, reason, "name all columns, and quote cells that have the separator in them")
+        raise _longer(path, table.columns)
     return _literal_cells(table, how.get("dtype"))
 
 
@@ -201,8 +201,9 @@ def _decoded(path: str | os.PathLike[str], content: bytes) -> str:
 
 def _check_header(path: str | os.PathLike[str], text: str, separator: str) -> None:
     limit = csv.field_size_limit()
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
-        names = next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])
+        names = next(rows, [])
     except csv.Error:
         reason = f"the first line has a cell of more than {limit:,} characters"
         raise _unreadable(path, reason, "look for a quote that is never closed") from None
@@ -215,6 +216,16 @@ def _check_header(path: str | os.PathLike[str], text: str, separator: str) -> No
         if there != place and name.strip():
             reason = f"the columns {there + 1} and {place + 1} are both called {shortened(name.strip())}"
             raise _unreadable(path, reason, "rename or remove one of them")
+    with suppress(csv.Error):  # of a row, pandas tells
+        # pandas would take the first column for an index, and each name for the column after its own
+        if len(next((row for row in rows if row), [])) > len(names) > 0 and any(names):
+            raise _longer(path, names)
+
+
+def _longer(path: str | os.PathLike[str], names: Iterable[object]) -> ValueError:
+    listed = list(names)
+    reason = f"the first row has more cells than the {len(listed)} columns, {some_of(listed)}"
+    return _unreadable(path, reason, "name all columns, and quote cells that have the separator in them")
 
 
 def _told(error: Exception) -> tuple[str, str]:

@@ -245,6 +245,7 @@ REFUSED = {
     "a null character": (b"image,y\na.png,1\nb\0.png,0\n", ["line 3 holds a null character"]),
     "two columns of one name": (b"image,y,image\na,1,b\n", ["columns 1 and 3 are both called 'image'", "rename"]),
     "a longer row": (b"image,y\na,1\nb,2,3\n", ["line 3 has 3 cells, lines before it 2", "quote"]),
+    "longer rows with numbers first": (b"a,b\n0,2,7\n1,4,8\n", ["more cells than the 2 columns, 'a', 'b'"]),
     "longer rows": (b"image,y\na,1,x\nb,2,y\n", ["more cells than the 2 columns, 'image', 'y'", "name all columns"]),
     "an open quote": (b'image,y\na,1\nb,"2\nc,3\n', ["a quote is opened and never closed, row 2", "close it"]),
     "a million columns": (",".join(f"c{i}" for i in range(10**6)).encode(), ["1,000,000 columns", "a row an image"]),
