@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 import threading
 import time
@@ -132,6 +133,9 @@ def _end_with(parent: int) -> None:
     if sys.platform == "win32" or getattr(current_process(), "_parent_pid", None) != parent or parent in _watched:
         return  # a thread of the parent, or a worker on another machine
     _watched.add(parent)
+    if threading.current_thread() is threading.main_thread():
+        # Ctrl-C in a terminal reaches workers, too: the parent ends them, and each would tell where it was
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.getppid() != parent:
         os._exit(1)
     threading.Thread(target=_watch, args=[parent], daemon=True).start()

@@ -83,6 +83,11 @@ def open_folder():
         yield Path(folder)
 
 
+def _heed_interrupts():
+    """A shell lets what it runs in the background ignore Ctrl-C, and all that starts from there does."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Watched:
     """A process and all that it starts, also what outlives it."""
 
@@ -93,7 +98,7 @@ class Watched:
         environment = {**kept, "SKINSEG_TEST_MARK": self.mark}
         self.process = subprocess.Popen(
             words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-            **options,
+            preexec_fn=_heed_interrupts, **options,
         )  # fmt: skip
 
     def left(self):
