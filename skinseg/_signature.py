@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from hashlib import sha256
@@ -52,7 +53,7 @@ def is_foreign_mask(path: Path) -> bool:
     bool
         False as well for what is no image: nobody's work is lost with it.
     """
-    if not path.is_file():  # such as a pipe, which would be waited for
+    if not os.path.isfile(path):  # such as a pipe, which would be waited for, or a name that is too long
         return False
     try:
         data = path.read_bytes()

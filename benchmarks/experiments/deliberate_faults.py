@@ -365,7 +365,8 @@ def catch(box: Path, tests: list[str]) -> str:
         Name of the test.
     """
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-    environment = os.environ | {"PYTHONPATH": str(box), "SKINSEG_DATA": str(box), "OMP_NUM_THREADS": "1"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST_"))}
+    environment = kept | {"PYTHONPATH": str(box), "SKINSEG_DATA": str(box), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=box, env=environment, capture_output=True, text=True, check=False)
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
     if done.returncode and not failed:
