@@ -12,6 +12,7 @@ from pathlib import Path
 import cloudpickle
 import pytest
 import sklearn
+from joblib.externals.loky import get_reusable_executor
 from numpydoc.validate import validate
 
 import skinseg
@@ -103,6 +104,8 @@ def test_the_python_of_a_page_runs(page, lesion_files, monkeypatch):
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
     assert blocks
     monkeypatch.chdir(lesion_files)
+    if any('memory="cache"' in block and "n_jobs" in block for block in blocks):
+        get_reusable_executor().shutdown()  # workers of earlier tests have another working folder
     with sklearn.config_context():
         for block in blocks:
             run_block(block, page, monkeypatch)

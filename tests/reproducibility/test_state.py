@@ -30,7 +30,8 @@ from skinseg.exceptions import EmptyMaskWarning, ImageBatchError
 from skinseg.outlining import quietly
 from skinseg.testing import process_state, process_untouched
 
-ROOT = Path(skinseg.__file__).parents[1]
+PACKAGE = Path(skinseg.__file__).parent
+ROOT = Path(__file__).parents[2]
 opened = []
 BLANK = np.full((40, 50, 3), 200, np.uint8)  # no lesion in it
 
@@ -164,8 +165,7 @@ def test_quiet_calls_in_many_threads():
 
 
 def test_nothing_in_the_package_takes_the_filters_of_others():
-    package = ROOT / "skinseg"
-    using = {str(path.relative_to(package)) for path in package.rglob("*.py") if "catch_warnings(" in path.read_text()}
+    using = {str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py") if "catch_warnings(" in path.read_text()}
     # the command of an own process, and the checks
     assert {path for path in using if not path.startswith("testing/")} == {"evaluation/_command.py"}
 
@@ -314,7 +314,7 @@ def test_an_interrupted_call_leaves_nothing_behind(lesions, monkeypatch, own_tem
 
 def test_imports_change_nothing():
     """Looked at by a copy of the look, which itself imports nothing of the package."""
-    path = ROOT / "skinseg" / "testing" / "_state.py"
+    path = PACKAGE / "testing" / "_state.py"
     code = f"""
 import importlib, importlib.util, sys
 import imblearn, scipy.ndimage, skimage, sklearn.pipeline  # what they do is theirs
