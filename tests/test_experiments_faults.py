@@ -26,6 +26,7 @@ def test_every_fault_has_its_one_place_and_tests(script):
         assert (fault.old == fault.new) is (fault in script.NONE)
 
 
+@pytest.mark.long
 def test_a_fault_is_caught_and_none_is_not(script, tmp_path, monkeypatch):
     """By one quick test in place of all."""
     chosen = next(fault for fault in script.FAULTS if fault.what == "Dice counts the overlap once")

@@ -14,6 +14,7 @@ def run(table, *arguments):
     )
 
 
+@pytest.mark.long
 def test_examples_are_counted(tmp_path):
     table = tmp_path / "examples.csv"
     result = run(table, "--scale", "0.01", "-k", "largest_component or crop_box")
