@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = ["NOT_STORED", "check_arrays", "check_calls", "check_size", "forget_fo
 # parameters of this machine, or of fitting only
 NOT_STORED = frozenset({"cache", "callbacks", "checkpoint_dir", "memory"})
 _LARGEST = 4 << 30  # bytes; a forest of 1,000 deep trees has less
+# kinds of nodes that call nothing
 _NO_CALL = frozenset({"CachedNode", "FunctionNode", "JsonNode", "MethodNode", "SliceNode", "TypeNode"})
 _WORDS = 8  # of 32 bits each, in a set of categories
 _TIGHTEST = 50  # arrays of a model are hardly ever packed more tightly; zeros are, 1,000 to 1
@@ -52,7 +54,7 @@ def check_size(packed: zipfile.ZipFile, n_bytes: int) -> None:
         raise ValueError(f"{n_bytes:,} bytes say that they become {unpacked:,}")
 
 
-def check_calls(packed: zipfile.ZipFile) -> None:
+def check_calls(packed: zipfile.ZipFile, trusted: Collection[str]) -> None:
     """Refuse a description that would call a function, where a model only holds it.
 
     skops makes objects by calling what a node names, with the arguments of the
@@ -63,6 +65,8 @@ def check_calls(packed: zipfile.ZipFile) -> None:
     ----------
     packed : ZipFile
         A model file.
+    trusted : collection of str
+        Full names that may be made; their modules may be imported.
 
     Raises
     ------
@@ -78,6 +82,8 @@ def check_calls(packed: zipfile.ZipFile) -> None:
             waiting.extend(item.values())
             if "__loader__" in item and item["__loader__"] not in _NO_CALL:
                 module, name = str(item.get("__module__")), str(item.get("__class__"))
+                if f"{module}.{name}" in trusted:
+                    import_module(module)  # skops would, only then is it known what the name stands for
                 named = getattr(sys.modules.get(module), name, None)
                 _require(named is None or isinstance(named, type), f"{module}.{name} is called, which is no class")
 

@@ -208,7 +208,7 @@ def load(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> Any:
         )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            check_calls(packed)
+            check_calls(packed, asked)
         model = skops.io.loads(content, trusted=sorted(asked))
         if not hasattr(model, "get_params"):
             raise TypeError(f"it holds {type(model).__name__}, which is no estimator")

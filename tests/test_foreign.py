@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import pickle
+import sys
 import zipfile
 from functools import partial
+from importlib import import_module
 
 import joblib
 import numpy as np
@@ -152,6 +154,16 @@ def test_functions_that_models_hold_are_not_called(tmp_path, monkeypatch, loader
     with pytest.raises(ModelFileError, match=r"_kmeans_single_lloyd is called, which is no class"):
         skinseg.load(path)
     assert not ran
+
+
+def test_nor_are_those_of_modules_that_nobody_has_imported(tmp_path, monkeypatch):
+    module = "sklearn.feature_selection._univariate_selection"
+    called = node("ConstructorFromReduceNode", module, "f_classif", ARGUMENTS)
+    path = forge(skinseg.save(FunctionTransformer(np.exp), tmp_path / "m.skops"), put(called))
+    monkeypatch.setattr(module, import_module(module))  # puts back what importing it again will change
+    monkeypatch.delitem(sys.modules, module)
+    with pytest.raises(ModelFileError, match=r"f_classif is called, which is no class"):
+        skinseg.load(path)
 
 
 @pytest.mark.parametrize("write", [joblib.dump, lambda item, path: path.write_bytes(pickle.dumps(item))])

@@ -224,20 +224,20 @@ def test_a_folder_that_is_removed_in_the_middle(things, tmp_path, monkeypatch):
     def removing(self, positions, frame):
         done.append(positions)
         if len(done) == 3:
-            shutil.rmtree(tmp_path / "work")
+            shutil.rmtree(tmp_path / "folder")
         add(self, positions, frame)
 
     for name in ("f.csv", "masks"):
         done.clear()
-        (tmp_path / "work").mkdir()
+        (tmp_path / "folder").mkdir()
         with monkeypatch.context() as patched:
             patched.setattr(PartStore, "add", removing)
             with pytest.raises(
-                FileNotFoundError, match=rf"{tmp_path}/work/\S+ cannot be written \(No such file or dir"
+                FileNotFoundError, match=rf"{tmp_path}/folder/\S+ cannot be written \(No such file or dir"
             ):
-                WRITERS[name](things, tmp_path / "work" / name)
-        assert not (tmp_path / "work").exists()
-        (tmp_path / "work").mkdir()
-        WRITERS[name](things, tmp_path / "work" / name)
+                WRITERS[name](things, tmp_path / "folder" / name)
+        assert not (tmp_path / "folder").exists()
+        (tmp_path / "folder").mkdir()
+        WRITERS[name](things, tmp_path / "folder" / name)
         check_nothing_is_torn(tmp_path)
-        shutil.rmtree(tmp_path / "work")
+        shutil.rmtree(tmp_path / "folder")
